@@ -1,0 +1,1 @@
+"""Data sets of molecules with 3D coordinates: reading, caching, statistics, batching."""
