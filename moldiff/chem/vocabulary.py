@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ class Vocabulary:
     def from_values(cls, atomic_numbers: Iterable[int], charges: Iterable[int]) -> Vocabulary:
         """The vocabulary of the values found in a data set; elements are sorted by atomic number, charge 0 is always in."""
         table = GetPeriodicTable()
-        elements = tuple(table.GetElementSymbol(int(z)) for z in sorted(set(atomic_numbers)))
+        elements = tuple(table.GetElementSymbol(z) for z in sorted({int(number) for number in atomic_numbers}))
         return cls(elements, tuple(sorted({0} | {int(charge) for charge in charges})))
 
     @property
@@ -80,14 +81,16 @@ class Vocabulary:
         return cls(**values)
 
 
+@cache
+def _numbers_of_symbols() -> dict[str, int]:
+    table = GetPeriodicTable()
+    return {table.GetElementSymbol(number): number for number in range(1, 119)}
+
+
 def _atomic_number(symbol: str) -> int:
-    try:
-        number = int(GetPeriodicTable().GetAtomicNumber(symbol))
-    except RuntimeError:
-        number = 0
-    if number < 1:
+    if symbol not in _numbers_of_symbols():
         raise ValueError(f"Element {symbol!r} is unknown; expected a symbol such as 'C' or 'Cl'")
-    return number
+    return _numbers_of_symbols()[symbol]
 
 
 def _lookup(values: Iterable[int] | NDArray[Any], known: tuple[int, ...], expected: str, what: str) -> NDArray[np.int64]:

@@ -1,0 +1,260 @@
+"""A whole data set in flat tensors, from which padded batches are gathered without a Python loop."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from moldiff.chem.arrays import MoleculeArrays, pair_indices
+from moldiff.chem.vocabulary import Vocabulary
+from moldiff.data.batch import MolBatch
+
+if TYPE_CHECKING:
+    from torch_geometric.data import Data
+
+FORMAT_VERSION = 1
+
+
+class TableFileError(ValueError):
+    """A table file is cut off, damaged, or of another format version."""
+
+
+@dataclass(frozen=True, eq=False)
+class MoleculeTable:
+    """M molecules with A atoms and Q packed pairs (see `moldiff.chem.arrays`) in all.
+
+    Molecule m owns the atoms `ptr[m]:ptr[m+1]` and the pairs `pair_ptr[m]:pair_ptr[m+1]`.
+    """
+
+    vocabulary: Vocabulary
+    pos: Tensor  # (A, 3) float32, Å
+    atom_types: Tensor  # (A,) int8, index into vocabulary.elements
+    charges: Tensor  # (A,) int8, index into vocabulary.charges
+    bond_types: Tensor  # (Q,) int8, bond order
+    ptr: Tensor  # (M+1,) int64
+    pair_ptr: Tensor  # (M+1,) int64
+    index: Tensor  # (M,) int64, the number of each molecule in its source
+    properties: Mapping[str, Tensor] = field(default_factory=dict)  # name -> (M,) float64, units: see the reader
+    smiles: Sequence[str] = ()  # canonical, without stereo and hydrogens; empty = unknown
+    metadata: Mapping[str, Any] = field(default_factory=dict)  # where it came from, what was left out; JSON types
+
+    @classmethod
+    def from_arrays(
+        cls,
+        molecules: Sequence[MoleculeArrays],
+        index: Sequence[int] | None = None,
+        properties: Mapping[str, Iterable[float]] | None = None,
+        smiles: Sequence[str] = (),
+        vocabulary: Vocabulary | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> MoleculeTable:
+        """Pack molecules whose bonds are known; the vocabulary is found in them unless it is given.
+
+        Raises:
+            ValueError: if there is no molecule, bonds are missing, or a given vocabulary lacks an element or charge.
+        """
+        if not molecules:
+            raise ValueError("Got no molecules; a MoleculeTable needs at least one")
+        bond_orders = [m.bond_orders for m in molecules if m.bond_orders is not None]
+        if len(bond_orders) < len(molecules):
+            raise ValueError(f"Got {len(molecules) - len(bond_orders)} molecules without bonds; perceive them first")
+        numbers = np.concatenate([m.atomic_numbers for m in molecules])
+        charges = np.concatenate([m.charges for m in molecules])
+        vocabulary = vocabulary or Vocabulary.from_values(np.unique(numbers).tolist(), np.unique(charges).tolist())
+        sizes = np.array([len(m) for m in molecules])
+        return cls(
+            vocabulary=vocabulary,
+            pos=torch.from_numpy(np.concatenate([m.positions for m in molecules]).astype(np.float32)),
+            atom_types=torch.from_numpy(vocabulary.element_index(numbers).astype(np.int8)),
+            charges=torch.from_numpy(vocabulary.charge_index(charges).astype(np.int8)),
+            bond_types=torch.from_numpy(np.concatenate(bond_orders).astype(np.int8)),
+            ptr=_offsets(torch.from_numpy(sizes)),
+            pair_ptr=_offsets(torch.from_numpy(sizes * (sizes - 1) // 2)),
+            index=torch.arange(len(molecules)) if index is None else torch.as_tensor(list(index), dtype=torch.int64),
+            properties={k: torch.as_tensor(np.asarray(v, dtype=np.float64)) for k, v in (properties or {}).items()},
+            smiles=list(smiles),
+            metadata=metadata or {},
+        )
+
+    def __len__(self) -> int:
+        """Number of molecules M."""
+        return len(self.index)
+
+    @property
+    def sizes(self) -> Tensor:
+        """Number of atoms of each molecule, (M,) int64."""
+        return self.ptr.diff()
+
+    def batch(self, indices: Sequence[int] | Tensor) -> MolBatch:
+        """The molecules at the places `indices` (B,), padded to the largest of them."""
+        rows = torch.as_tensor(indices, dtype=torch.int64)
+        starts, sizes = self.ptr[rows], self.ptr[rows + 1] - self.ptr[rows]
+        width = int(sizes.max()) if len(rows) else 0
+        atoms, mask = _padded(starts, sizes, width, len(self.pos))
+        pairs, pair_mask = _padded(
+            self.pair_ptr[rows], sizes * (sizes - 1) // 2, width * (width - 1) // 2, len(self.bond_types)
+        )
+        return MolBatch(
+            pos=self.pos[atoms] * mask[..., None],
+            atom_types=self.atom_types[atoms].long() * mask,
+            charges=self.charges[atoms].long() * mask,
+            bond_types=(self.bond_types[pairs].long() if len(self.bond_types) else pairs) * pair_mask,
+            mask=mask,
+        )
+
+    def __getitems__(self, indices: Sequence[int]) -> MolBatch:
+        """What a `DataLoader` with a batch sampler calls."""
+        return self.batch(indices)
+
+    def __getitem__(self, i: int) -> MolBatch:
+        """A batch of one molecule."""
+        return self.batch([range(len(self))[i]])
+
+    def molecule(self, i: int) -> MoleculeArrays:
+        """One molecule as numpy arrays, with values in place of class indices."""
+        i = range(len(self))[i]
+        atoms, pairs = slice(self.ptr[i], self.ptr[i + 1]), slice(self.pair_ptr[i], self.pair_ptr[i + 1])
+        return MoleculeArrays(
+            atomic_numbers=np.array(self.vocabulary.atomic_numbers)[self.atom_types[atoms].numpy()],
+            positions=self.pos[atoms].numpy().astype(np.float64),
+            charges=np.array(self.vocabulary.charges)[self.charges[atoms].numpy()],
+            bond_orders=self.bond_types[pairs].numpy().copy(),
+        )
+
+    def data(self, i: int) -> Data:
+        """One molecule as a PyG `Data`: `z`, `pos` (Å), `formal_charges`, `edge_index` both ways, `edge_attr` = order."""
+        from torch_geometric.data import Data
+
+        molecule = self.molecule(i)
+        assert molecule.bond_orders is not None
+        place = np.flatnonzero(molecule.bond_orders)
+        a, b = (torch.from_numpy(side[place]) for side in pair_indices(len(molecule)))
+        orders = torch.from_numpy(molecule.bond_orders[place]).long()
+        extra: dict[str, Any] = {name: values[i : i + 1 or None] for name, values in self.properties.items()}
+        if self.smiles:
+            extra["smiles"] = self.smiles[i]
+        return Data(
+            z=torch.from_numpy(molecule.atomic_numbers),
+            pos=torch.from_numpy(molecule.positions).float(),
+            formal_charges=torch.from_numpy(molecule.charges),
+            edge_index=torch.stack([torch.cat([a, b]), torch.cat([b, a])]),
+            edge_attr=torch.cat([orders, orders]),
+            idx=self.index[i : i + 1 or None],
+            **extra,
+        )
+
+    def subset(self, indices: Sequence[int] | Tensor) -> MoleculeTable:
+        """A table of the molecules at the places `indices`, in that order, with the same vocabulary and metadata."""
+        rows = torch.as_tensor(indices, dtype=torch.int64)
+        atoms = _flat(self.ptr[rows], self.sizes[rows])
+        pairs = _flat(self.pair_ptr[rows], self.pair_ptr.diff()[rows])
+        return MoleculeTable(
+            vocabulary=self.vocabulary,
+            pos=self.pos[atoms],
+            atom_types=self.atom_types[atoms],
+            charges=self.charges[atoms],
+            bond_types=self.bond_types[pairs],
+            ptr=_offsets(self.sizes[rows]),
+            pair_ptr=_offsets(self.pair_ptr.diff()[rows]),
+            index=self.index[rows],
+            properties={name: values[rows] for name, values in self.properties.items()},
+            smiles=[self.smiles[i] for i in rows.tolist()] if self.smiles else (),
+            metadata=self.metadata,
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write one safetensors file with a format version and a checksum, atomically."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tensors = self._tensors()
+        header = {
+            "vocabulary": self.vocabulary.to_dict(),
+            "metadata": dict(self.metadata),
+            "version": FORMAT_VERSION,
+            "sha256": _checksum(tensors),
+        }
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            save_file(tensors, temporary, metadata={"moldiff_table": json.dumps(header)})
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: str | Path) -> MoleculeTable:
+        """Read what `save` wrote.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            TableFileError: if the file is cut off, damaged, or of another version.
+        """
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"There is no molecule table at {path}")
+        try:
+            with safe_open(path, "pt") as file:
+                header = json.loads((file.metadata() or {}).get("moldiff_table", "{}"))
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise TableFileError(f"{path} is cut off or is no molecule table ({error}); delete it") from error
+        if header.get("version") != FORMAT_VERSION:
+            raise TableFileError(
+                f"{path} has table format {header.get('version')}; expected {FORMAT_VERSION}: delete it to have it rebuilt"
+            )
+        if header["sha256"] != _checksum(tensors):
+            raise TableFileError(f"{path} does not match its checksum, it is damaged; delete it to have it rebuilt")
+        smiles = bytes(tensors.pop("smiles").numpy()).decode()
+        properties = {k.removeprefix("property."): tensors.pop(k) for k in list(tensors) if k.startswith("property.")}
+        return cls(
+            vocabulary=Vocabulary.from_dict(header["vocabulary"]),
+            properties=properties,
+            smiles=smiles.split("\n") if smiles else (),
+            metadata=header["metadata"],
+            **tensors,
+        )
+
+    def _tensors(self) -> dict[str, Tensor]:
+        names = ("pos", "atom_types", "charges", "bond_types", "ptr", "pair_ptr", "index")
+        text = np.frombuffer("\n".join(self.smiles).encode(), dtype=np.uint8).copy()
+        return {
+            **{name: getattr(self, name).contiguous() for name in names},
+            **{f"property.{name}": values.contiguous() for name, values in self.properties.items()},
+            "smiles": torch.from_numpy(text),
+        }
+
+
+def _offsets(lengths: Tensor) -> Tensor:
+    """(M,) lengths to (M+1,) offsets."""
+    return torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+
+
+def _padded(starts: Tensor, lengths: Tensor, width: int, total: int) -> tuple[Tensor, Tensor]:
+    """Places (B, width) of the entries of each row in the flat tensor, and the mask of the real ones."""
+    steps = torch.arange(width)
+    return (starts[:, None] + steps).clamp_(max=max(total - 1, 0)), steps < lengths[:, None]
+
+
+def _flat(starts: Tensor, lengths: Tensor) -> Tensor:
+    """The places of the entries of each row, one row after another."""
+    steps = torch.arange(int(lengths.sum())) - torch.repeat_interleave(_offsets(lengths)[:-1], lengths)
+    return torch.repeat_interleave(starts, lengths) + steps
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over the names, kinds, shapes and bytes of the tensors."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        array = tensors[name].numpy()
+        digest.update(f"{name} {array.dtype} {array.shape};".encode())
+        digest.update(np.ascontiguousarray(array).view(np.uint8).data if array.size else b"")
+    return digest.hexdigest()
