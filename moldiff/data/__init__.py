@@ -1,1 +1,24 @@
 """Data sets of molecules with 3D coordinates: reading, caching, statistics, batching."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_PUBLIC = {
+    "MolBatch": "batch",
+    "MoleculeDataModule": "datamodule",
+    "MoleculeTable": "table",
+    "QM9DataModule": "qm9_datamodule",
+    "SDFDataModule": "sdf_datamodule",
+    "SizeBatchSampler": "batching",
+    "Statistics": "statistics",
+}
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    """Import public names when they are first asked for: `MolBatch` must not bring Lightning with it."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)

@@ -1,0 +1,44 @@
+"""Processed data sets on disk: built once, read in a second."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import platformdirs
+
+from moldiff.data.table import MoleculeTable, TableFileError
+
+_logger = logging.getLogger(__name__)
+
+
+def cache_folder() -> Path:
+    """The environment variable `MOLDIFF_CACHE`, else the user's cache directory (`~/.cache/moldiff` on Linux)."""
+    return Path(os.environ.get("MOLDIFF_CACHE") or platformdirs.user_cache_dir("moldiff")).expanduser()
+
+
+def cached_table(name: str, version: int, build: Callable[[], MoleculeTable]) -> MoleculeTable:
+    """The table `name` from the cache, or built and stored there.
+
+    A file of another `version` (of the processing, raised whenever its result changes), of another table format or with a
+    wrong checksum is rebuilt, with a warning.
+    """
+    path = cache_folder() / f"{name}.safetensors"
+    if path.exists():
+        try:
+            table = MoleculeTable.load(path)
+        except TableFileError as error:
+            _logger.warning("Rebuilding a cached data set: %s", error)
+        else:
+            if table.metadata.get("version") == version:
+                return table
+            _logger.warning(
+                "Rebuilding %s: it was processed by version %s, this is %s", path, table.metadata.get("version"), version
+            )
+    table = build()
+    table = replace(table, metadata={**table.metadata, "version": version})
+    table.save(path)
+    return table

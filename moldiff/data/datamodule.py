@@ -1,0 +1,119 @@
+"""What all data modules share: splits in tables, statistics of the training split, size-bucketed loaders."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import pytorch_lightning as pl
+from torch.utils.data import DataLoader
+
+from moldiff.chem.vocabulary import Vocabulary
+from moldiff.data.batch import MolBatch
+from moldiff.data.batching import SizeBatchSampler
+from moldiff.data.statistics import Statistics
+from moldiff.data.table import MoleculeTable
+
+
+@dataclass(frozen=True)
+class TableSplits:
+    """The three parts of a data set; validation and test may be empty."""
+
+    train: MoleculeTable
+    val: MoleculeTable
+    test: MoleculeTable
+
+
+class MoleculeDataModule(pl.LightningDataModule, ABC):
+    """Batches (`MolBatch`) of molecules with 3D coordinates, bonds and charges.
+
+    A subclass says how to get the tables, in `load`; it must cache what takes long, since every process calls it.
+
+    Args:
+        batch_size: molecules per batch.
+        num_workers: processes that gather batches; 0 is fast enough for most uses (0.2 ms per batch of 64).
+        seed: of the order of the training batches.
+        limit: keep at most this many molecules of each split (the first ones), for quick trials.
+    """
+
+    def __init__(self, batch_size: int = 64, num_workers: int = 0, seed: int = 0, limit: int | None = None) -> None:
+        super().__init__()
+        if limit is not None and limit < 1:
+            raise ValueError(f"Got limit={limit}; expected at least 1, or null for no limit")
+        self.batch_size, self.num_workers, self.seed, self.limit = batch_size, num_workers, seed, limit
+        self._splits: TableSplits | None = None
+        self._statistics: Statistics | None = None
+
+    @abstractmethod
+    def load(self) -> TableSplits:
+        """Read the three splits; the first call may process and cache them."""
+
+    def prepare_data(self) -> None:
+        """Process and cache the data, in one process only."""
+        self.setup()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Load the tables, once."""
+        if self._splits is None:
+            splits = self.load()
+            if self.limit is not None:
+                parts = (splits.train, splits.val, splits.test)
+                splits = TableSplits(*(part.subset(range(min(self.limit, len(part)))) for part in parts))
+            self._splits = splits
+
+    @property
+    def train(self) -> MoleculeTable:
+        """The training split; loads the data if `setup` has not run."""
+        return self._loaded().train
+
+    @property
+    def val(self) -> MoleculeTable:
+        """The validation split."""
+        return self._loaded().val
+
+    @property
+    def test(self) -> MoleculeTable:
+        """The test split."""
+        return self._loaded().test
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Elements, charges and bond orders of the whole data set."""
+        return self.train.vocabulary
+
+    @property
+    def statistics(self) -> Statistics:
+        """Of the training split."""
+        if self._statistics is None:
+            self._statistics = Statistics.of(self.train)
+        return self._statistics
+
+    def train_dataloader(self) -> DataLoader[MolBatch]:
+        """Shuffled batches of the training split."""
+        return self._loader(self.train, shuffle=True)
+
+    def val_dataloader(self) -> DataLoader[MolBatch] | list[DataLoader[MolBatch]]:
+        """Batches of the validation split in order of size; an empty list if it is empty."""
+        return self._loader(self.val, shuffle=False) if len(self.val) else []
+
+    def test_dataloader(self) -> DataLoader[MolBatch] | list[DataLoader[MolBatch]]:
+        """Batches of the test split in order of size; an empty list if it is empty."""
+        return self._loader(self.test, shuffle=False) if len(self.test) else []
+
+    def _loaded(self) -> TableSplits:
+        self.setup()
+        assert self._splits is not None
+        return self._splits
+
+    def _loader(self, table: MoleculeTable, shuffle: bool) -> DataLoader[MolBatch]:
+        return DataLoader(
+            table,  # type: ignore[arg-type]  # it has __getitems__, which is all that a batch sampler needs
+            batch_sampler=SizeBatchSampler(table.sizes, self.batch_size, shuffle, self.seed),
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            collate_fn=_identity,
+        )
+
+
+def _identity(batch: MolBatch) -> MolBatch:
+    return batch
