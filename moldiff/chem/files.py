@@ -1,0 +1,213 @@
+"""Molecules in files: reading .sdf, .sdf.gz and .xyz; writing .sdf and .xyz so that nothing finished is lost."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import zlib
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TextIO
+
+import numpy as np
+from rdkit import Chem, rdBase
+from tqdm import tqdm
+
+from moldiff.chem.arrays import MoleculeArrays, to_mol
+
+READABLE = (".sdf", ".sdf.gz", ".xyz")
+WRITABLE = (".sdf", ".xyz")
+_SLOW = 1000  # from this number of molecules on, there is a progress bar
+_WIDE = 9999.0  # Å; the columns of a V2000 record hold no larger coordinates
+
+
+def read_molecules(path: str | os.PathLike[str]) -> list[Chem.Mol | None]:
+    """All records of a file, in their order; None where RDKit cannot read a record, or it has no atoms.
+
+    SDF records are taken as they are: not sanitized, hydrogens kept. XYZ files may hold many frames; comments are
+    ignored and bonds are perceived (`moldiff.chem.perception`); where that fails, the molecule has atoms and
+    coordinates only.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the ending is unknown, the file holds no molecule, or its last record is cut off.
+    """
+    path = Path(path)
+    suffix = _suffix(path, READABLE)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    text = _read_text(path)
+    return _read_xyz(path, text) if suffix == ".xyz" else _read_sdf(path, text)
+
+
+class MoleculeWriter:
+    """Writes molecules one by one to NAME.partial.EXT and renames that file to NAME.EXT at the end: a context manager.
+
+    Each molecule is on disk when `write` returns. If the program is killed, or an exception leaves the block, the
+    partial file stays, and a further writer refuses to replace it.
+
+    Raises:
+        ValueError: if the ending is neither .sdf nor .xyz.
+        FileNotFoundError: if the folder does not exist.
+        FileExistsError: if the file, or a partial file, exists and `overwrite` is False.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+        """Check that `path` can be written; nothing is created before the block is entered."""
+        self.path = Path(path)
+        self._format = _suffix(self.path, WRITABLE)
+        self.partial_path = self.path.with_name(f"{self.path.stem}.partial{self.path.suffix}")
+        self.count = 0
+        self._overwrite = overwrite
+        self._file: TextIO | None = None
+        self._check()
+
+    def __enter__(self) -> Self:
+        """Open the partial file."""
+        self._check()
+        self._file = self.partial_path.open("w" if self._overwrite else "x", encoding="utf-8", newline="\n")
+        return self
+
+    def write(self, molecule: Chem.Mol | None) -> None:
+        """Append one molecule, valid or not, with its properties (SDF only); None becomes a record without atoms."""
+        if self._file is None:
+            raise ValueError(f"MoleculeWriter of {self.path} is not open; expected it to be used in a `with` block")
+        molecule = Chem.Mol() if molecule is None else molecule
+        self._file.write(_xyz_text(molecule) if self._format == ".xyz" else _sdf_text(molecule))
+        self._file.flush()
+        self.count += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Rename the partial file; after an exception it stays where it is, unless it is empty."""
+        if self._file is None:
+            return
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._file = None
+        if kind is None:
+            self.partial_path.replace(self.path)
+        elif self.count == 0:
+            self.partial_path.unlink()
+
+    def _check(self) -> None:
+        if not self.path.parent.is_dir():
+            raise FileNotFoundError(f"{self.path.parent}: no such folder; create it before writing {self.path.name}")
+        if self._overwrite:
+            return
+        if self.path.exists():
+            raise FileExistsError(f"{self.path} exists; choose another name, or allow it to be overwritten")
+        if self.partial_path.exists():
+            raise FileExistsError(
+                f"{self.partial_path} exists: it holds the molecules of a run that was interrupted or still goes on; "
+                "move it away, or allow it to be overwritten"
+            )
+
+
+def _suffix(path: Path, known: tuple[str, ...]) -> str:
+    suffix = next((known_suffix for known_suffix in known if path.name.lower().endswith(known_suffix)), None)
+    if suffix is None:
+        raise ValueError(f"{path}: got a name that ends in {path.suffix!r}; expected one of {', '.join(known)}")
+    return suffix
+
+
+def _read_text(path: Path) -> str:
+    data = path.read_bytes()
+    if path.name.lower().endswith(".gz"):
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ValueError(f"{path}: not a whole gzip file ({error}); copy it again, or unpack it") from error
+    return data.decode("utf-8", errors="replace").replace("\r\n", "\n")
+
+
+def _read_sdf(path: Path, text: str) -> list[Chem.Mol | None]:
+    *records, tail = re.split(r"^\$\$\$\$.*(?:\n|\Z)", text, flags=re.MULTILINE)
+    if tail.strip():
+        if not tail.rstrip().endswith("M  END"):  # a single molfile is whole without the delimiter
+            raise ValueError(
+                f"{path}: record {len(records) + 1} ({tail.splitlines()[0].strip()!r}) is cut off; expected a last "
+                f"line '$$$$'. {len(records)} whole records come before it: remove the rest, or write the file again"
+            )
+        records.append(tail)
+    if not records:
+        raise ValueError(f"{path}: got an empty file; expected at least one molecule")
+    return [_sdf_record(record) for record in tqdm(records, "reading", disable=None if len(records) > _SLOW else True)]
+
+
+def _sdf_record(record: str) -> Chem.Mol | None:
+    supplier = Chem.SDMolSupplier()
+    with rdBase.BlockLogs():
+        supplier.SetData(record.rstrip("\n") + "\n\n$$$$\n", sanitize=False, removeHs=False)
+        mol = supplier[0] if len(supplier) else None
+    return mol if mol is not None and mol.GetNumAtoms() else None
+
+
+def _read_xyz(path: Path, text: str) -> list[Chem.Mol | None]:
+    lines = text.rstrip().split("\n")
+    frames: list[MoleculeArrays | None] = []
+    start = 0
+    while start < len(lines):
+        if not lines[start].strip():  # a blank line between frames
+            start += 1
+            continue
+        frames.append(_xyz_frame(f"{path}: frame {len(frames) + 1}", lines, start))
+        start += 2 + int(lines[start])
+    if not frames:
+        raise ValueError(f"{path}: got an empty file; expected at least one molecule")
+    bar = tqdm(frames, "perceiving bonds", disable=None if len(frames) > _SLOW else True)
+    return [None if frame is None else to_mol(frame) for frame in bar]
+
+
+def _xyz_frame(name: str, lines: list[str], start: int) -> MoleculeArrays | None:
+    if not lines[start].strip().isdecimal():
+        raise ValueError(f"{name} (line {start + 1}): got {lines[start]!r}; expected the number of atoms")
+    num_atoms = int(lines[start])
+    atoms = [line.split() for line in lines[start + 2 : start + 2 + num_atoms]]
+    if len(atoms) < num_atoms:
+        raise ValueError(f"{name} is cut off: got {len(atoms)} of {num_atoms} atoms")
+    if num_atoms == 0:
+        return None
+    numbers, positions = [], []
+    for k, fields in enumerate(atoms):
+        try:
+            numbers.append(_atomic_number(fields[0]))
+            positions.append([float(fields[1]), float(fields[2]), float(fields[3])])
+        except (IndexError, ValueError, RuntimeError) as error:
+            line = start + 3 + k
+            raise ValueError(
+                f"{name} (line {line}): got {' '.join(fields)!r}; expected an element and x y z"
+            ) from error
+    charges = np.zeros(num_atoms, dtype=np.int64)
+    return MoleculeArrays(np.array(numbers, dtype=np.int64), np.array(positions, dtype=np.float64), charges)
+
+
+def _atomic_number(element: str) -> int:
+    with rdBase.BlockLogs():
+        number = int(element) if element.isdecimal() else Chem.GetPeriodicTable().GetAtomicNumber(element.capitalize())
+    if not 1 <= number <= 118:
+        raise ValueError(f"unknown element {element!r}")
+    return number
+
+
+def _sdf_text(molecule: Chem.Mol) -> str:
+    conformers = molecule.GetConformers()
+    wide = any(bool((np.abs(conformer.GetPositions()) > _WIDE).any()) for conformer in conformers)
+    with rdBase.BlockLogs():
+        try:
+            return str(Chem.SDWriter.GetText(molecule, kekulize=True, force_v3000=wide))
+        except Chem.KekulizeException:
+            return str(Chem.SDWriter.GetText(molecule, kekulize=False, force_v3000=wide))
+
+
+def _xyz_text(molecule: Chem.Mol) -> str:
+    if molecule.GetNumAtoms() and not molecule.GetNumConformers():
+        raise ValueError("Got a molecule without coordinates; expected a conformer to write as XYZ")
+    title = molecule.GetProp("_Name") if molecule.HasProp("_Name") else ""
+    lines = [str(molecule.GetNumAtoms()), " ".join(title.split())]
+    if molecule.GetNumAtoms():
+        for atom, (x, y, z) in zip(molecule.GetAtoms(), molecule.GetConformer().GetPositions().tolist(), strict=True):
+            lines.append(f"{atom.GetSymbol():<2} {x:14.8f} {y:14.8f} {z:14.8f}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,30 @@
+"""Scores of molecules: pure functions on RDKit molecules or on elements and coordinates; importable without torch.
+
+`evaluate` gives a `Report` with everything. The rules themselves are in `edm` (as the field counts) and `strict`.
+"""
+
+from moldiff.metrics.edm import EDMScores, EDMVerdict, edm_verdict
+from moldiff.metrics.novelty import HashSet, canonical_smiles
+from moldiff.metrics.reference import Reference, load_reference
+from moldiff.metrics.report import Report, Sizes, evaluate
+from moldiff.metrics.share import Interval, Share
+from moldiff.metrics.strict import Cause, StrictScores, StrictVerdict, strict_verdict
+
+__all__ = [
+    "Cause",
+    "EDMScores",
+    "EDMVerdict",
+    "HashSet",
+    "Interval",
+    "Reference",
+    "Report",
+    "Share",
+    "Sizes",
+    "StrictScores",
+    "StrictVerdict",
+    "canonical_smiles",
+    "edm_verdict",
+    "evaluate",
+    "load_reference",
+    "strict_verdict",
+]
