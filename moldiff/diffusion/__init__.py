@@ -1,0 +1,34 @@
+"""The mathematics of diffusion: schedules, processes, samplers."""
+
+from moldiff.diffusion.categorical import CategoricalProcess
+from moldiff.diffusion.gaussian import GaussianProcess
+from moldiff.diffusion.grid import GeometricGrid, TimeGrid, UniformGrid
+from moldiff.diffusion.joint import JointProcess
+from moldiff.diffusion.noise import MoleculeNoise, Noise, StreamNoise
+from moldiff.diffusion.one_hot import OneHotGaussianProcess
+from moldiff.diffusion.process import Process, StepOptions
+from moldiff.diffusion.sampler import AncestralSampler, EulerSampler, HeunSampler, Sampler
+from moldiff.diffusion.schedule import CosineSchedule, LinearSchedule, NoiseSchedule, PolynomialSchedule
+
+__all__ = [
+    "AncestralSampler",
+    "CategoricalProcess",
+    "CosineSchedule",
+    "EulerSampler",
+    "GaussianProcess",
+    "GeometricGrid",
+    "HeunSampler",
+    "JointProcess",
+    "LinearSchedule",
+    "MoleculeNoise",
+    "Noise",
+    "NoiseSchedule",
+    "OneHotGaussianProcess",
+    "PolynomialSchedule",
+    "Process",
+    "Sampler",
+    "StepOptions",
+    "StreamNoise",
+    "TimeGrid",
+    "UniformGrid",
+]

@@ -1,0 +1,36 @@
+"""Optimal alignment of noise to data: assignment of atoms, then rotation (Song 2023, EquiFM; Klein 2023)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+
+def align(
+    noise: Float[Tensor, "B N 3"], data: Float[Tensor, "B N 3"], mask: Bool[Tensor, "B N"]
+) -> Float[Tensor, "B N 3"]:
+    """Permute (Hungarian assignment), then turn (Kabsch, proper rotations) each molecule's noise towards its data.
+
+    Both must be centred, with padded atoms at zero. The noise of a molecule stays the same set of points up to a rotation, so
+    its distribution is unchanged while the paths to the data get shorter. Computed in float64, whatever the autocast.
+    """
+    with torch.autocast(noise.device.type, enabled=False):
+        points, target = noise.double(), data.double()
+        points = _assign(points, target, mask)
+        u, _, vh = torch.linalg.svd(points.transpose(1, 2) @ target)
+        sign = torch.linalg.det(u @ vh)
+        u = torch.cat([u[:, :, :2], u[:, :, 2:] * sign[:, None, None]], -1)
+        return (points @ (u @ vh)).to(noise.dtype)
+
+
+def _assign(noise: Tensor, data: Tensor, mask: Tensor) -> Tensor:
+    """Noise points in the order that minimises the sum of squared distances to the data."""
+    cost = -(data @ noise.transpose(1, 2)).detach().cpu().numpy()  # |a - b|^2 up to terms without the pair
+    order = np.tile(np.arange(noise.shape[1]), (len(noise), 1))
+    for row, n in enumerate(mask.sum(1).tolist()):
+        order[row, :n] = linear_sum_assignment(cost[row, :n, :n])[1]
+    index = torch.as_tensor(order, device=noise.device)[..., None].expand_as(noise)
+    return noise.gather(1, index)

@@ -1,0 +1,139 @@
+"""Gaussian noise for coordinates, in the subspace of zero centre of mass."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from moldiff.diffusion.alignment import align
+from moldiff.diffusion.noise import Noise
+from moldiff.diffusion.process import Process, StepOptions, expand, masked_mean
+from moldiff.diffusion.schedule import LinearSchedule, NoiseSchedule, ScheduleValues
+from moldiff.nn.geometry import centred
+
+Parameterisation = Literal["x0", "eps", "v"]
+
+
+class GaussianProcess(Process):
+    """x_t = alpha x_0 + sigma eps with centred normal eps of standard deviation `scale` (Hoogeboom 2022, section 3.1).
+
+    The output of the network is the clean coordinates (x0), the noise (eps) or the velocity d_alpha x_0 + d_sigma eps (v), all
+    in Å. The loss is the squared error of the quantity named by `loss_target`, in units of `scale`; each is a weighting of the
+    same error of x0: 1, (alpha/sigma)^2 and, on the linear path, 1/sigma^2. `loss_floor` tames the weights that grow
+    without bound near the data: a weight w^-2 becomes (w + floor)^-2.
+    """
+
+    def __init__(
+        self,
+        schedule: NoiseSchedule | None = None,
+        parameterisation: Parameterisation = "x0",
+        loss_target: Parameterisation = "v",
+        loss_floor: float = 0.02,
+        weight: float = 1.0,
+        scale: float = 1.72,
+        align_noise: bool = True,
+        centre: bool = True,
+    ) -> None:
+        """`scale`: standard deviation of the prior per coordinate, Å. `schedule`: linear if not given.
+
+        `align_noise`: see `align`. `centre`: keep the noise of a molecule at zero mean (coordinates; not for other features).
+        """
+        super().__init__()
+        if scale <= 0 or loss_floor < 0 or weight < 0:
+            raise ValueError(
+                f"need scale > 0, loss_floor >= 0, weight >= 0: got {scale}, {loss_floor}, {weight}; change the process"
+            )
+        self.schedule = schedule or LinearSchedule()
+        self.parameterisation, self.loss_target = parameterisation, loss_target
+        self.loss_floor, self.weight, self.scale = loss_floor, weight, scale
+        self.align_noise, self.centre = align_noise, centre
+
+    def prior(self, mask: Bool[Tensor, "B L"], noise: Noise) -> Float[Tensor, "B L 3"]:
+        """See `Process`."""
+        return self.draw(torch.empty(*mask.shape, 3, device=mask.device), mask, noise)
+
+    def draw(self, like: Float[Tensor, "B L K"], mask: Bool[Tensor, "B L"], noise: Noise) -> Float[Tensor, "B L K"]:
+        """Noise of the prior's law, zero where padded."""
+        eps = noise.normal(like) * self.scale
+        return centred(eps, mask) if self.centre else eps * mask[..., None]
+
+    def corrupt(
+        self, clean: Float[Tensor, "B L 3"], t: Float[Tensor, " B"], mask: Bool[Tensor, "B L"], noise: Noise
+    ) -> Float[Tensor, "B L 3"]:
+        """See `Process`. `clean` must be centred."""
+        eps = self.draw(clean, mask, noise)
+        if self.align_noise:
+            eps = align(eps, clean, mask)
+        at = self.schedule(t)
+        return expand(at.alpha, clean) * clean + expand(at.sigma, clean) * eps
+
+    def estimate(
+        self,
+        noisy: Float[Tensor, "B L 3"],
+        output: Float[Tensor, "B L 3"],
+        t: Float[Tensor, " B"],
+        mask: Bool[Tensor, "B L"],
+    ) -> Float[Tensor, "B L 3"]:
+        """See `Process`."""
+        if self.parameterisation == "x0":
+            return output
+        at = self.schedule(t)
+        if self.parameterisation == "eps":
+            return (noisy - expand(at.sigma, noisy) * output) / expand(at.alpha, noisy)
+        wronskian = at.d_sigma * at.alpha - at.sigma * at.d_alpha
+        return expand(at.d_sigma / wronskian, noisy) * noisy - expand(at.sigma / wronskian, noisy) * output
+
+    def step(
+        self,
+        noisy: Float[Tensor, "B L 3"],
+        estimate: Float[Tensor, "B L 3"],
+        t: Float[Tensor, " B"],
+        s: Float[Tensor, " B"],
+        mask: Bool[Tensor, "B L"],
+        noise: Noise,
+        options: StepOptions,
+    ) -> Float[Tensor, "B L 3"]:
+        """See `Process`. DDIM's family (Song 2021, eq. 12) for any alpha, sigma: keeps the law of x_s if the estimate is true."""
+        now, then = self.schedule(t), self.schedule(s)
+        ratio = then.sigma / now.sigma.clamp(min=1e-12)
+        fresh = (
+            options.stochasticity
+            * ratio
+            * (now.sigma**2 - (now.alpha / then.alpha * then.sigma) ** 2).clamp(min=0).sqrt()
+        )
+        kept = (then.sigma**2 - fresh**2).clamp(min=0).sqrt() / now.sigma.clamp(min=1e-12)
+        kept = torch.where(s >= t, 1.0, kept)
+        out = expand(kept, noisy) * noisy + expand(then.alpha - kept * now.alpha, noisy) * estimate
+        if options.stochasticity > 0:
+            out = out + expand(fresh, noisy) * self.draw(noisy, mask, noise)
+        return out
+
+    def decode(self, estimate: Float[Tensor, "B L 3"]) -> Float[Tensor, "B L 3"]:
+        """See `Process`."""
+        return estimate
+
+    def loss(
+        self,
+        output: Float[Tensor, "B L 3"],
+        clean: Float[Tensor, "B L 3"],
+        noisy: Float[Tensor, "B L 3"],
+        t: Float[Tensor, " B"],
+        mask: Bool[Tensor, "B L"],
+    ) -> Float[Tensor, " B"]:
+        """See `Process`."""
+        at = self.schedule(t)
+        eps = (noisy - expand(at.alpha, noisy) * clean) / expand(at.sigma, noisy)
+        target = {"x0": clean, "eps": eps, "v": expand(at.d_alpha, clean) * clean + expand(at.d_sigma, clean) * eps}
+        error = masked_mean((output - target[self.parameterisation]).square().mean(-1), mask) / self.scale**2
+        # sensitivity of each quantity to x0, at fixed x_t
+        weight = (1 / self._sensitivity(at, self.loss_target) + self.loss_floor) ** -2
+        return self.weight * weight * error / self._sensitivity(at, self.parameterisation) ** 2
+
+    @staticmethod
+    def _sensitivity(at: ScheduleValues, quantity: Parameterisation) -> Float[Tensor, " B"]:
+        if quantity == "x0":
+            return torch.ones_like(at.alpha)
+        return at.alpha / at.sigma if quantity == "eps" else (at.d_alpha - at.d_sigma * at.alpha / at.sigma).abs()

@@ -1,0 +1,46 @@
+"""Where a sampler's steps lie in time."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+class TimeGrid(ABC):
+    """A rule that places any number of steps between t = 1 and t = 0."""
+
+    @abstractmethod
+    def __call__(self, num_steps: int) -> Float[Tensor, " K+1"]:
+        """Falling times, from 1 at the start to 0 after `num_steps` steps."""
+
+
+class UniformGrid(TimeGrid):
+    """Steps of equal length."""
+
+    def __call__(self, num_steps: int) -> Float[Tensor, " K+1"]:
+        """See `TimeGrid`."""
+        return torch.linspace(1, 0, _positive(num_steps) + 1)
+
+
+class GeometricGrid(TimeGrid):
+    """Times in a geometric row from 1 to `last`, then 0: dense near the data, where coordinates are decided."""
+
+    def __init__(self, last: float = 0.01) -> None:
+        """`last`: the time before the final step."""
+        if not 0 < last < 1:
+            raise ValueError(f"last must lie between 0 and 1: got {last}; 0.01 is the default")
+        self.last = last
+
+    def __call__(self, num_steps: int) -> Float[Tensor, " K+1"]:
+        """See `TimeGrid`."""
+        exponent = torch.linspace(0, 1, _positive(num_steps)) if num_steps > 1 else torch.zeros(1)
+        return torch.cat([self.last**exponent, torch.zeros(1)])
+
+
+def _positive(num_steps: int) -> int:
+    if num_steps < 1:
+        raise ValueError(f"num_steps must be at least 1: got {num_steps}; 50 is the default")
+    return num_steps

@@ -1,0 +1,124 @@
+"""Samplers: from prior noise to molecules in a chosen number of steps."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from moldiff.data.batch import MolBatch
+from moldiff.diffusion.grid import GeometricGrid, TimeGrid, UniformGrid
+from moldiff.diffusion.joint import JointProcess
+from moldiff.diffusion.noise import Noise
+from moldiff.diffusion.process import StepOptions
+from moldiff.models.denoiser import Context, Denoiser, Prediction
+
+
+class Sampler(ABC):
+    """Draws molecules with a denoiser. Holds settings only: nothing is kept between calls."""
+
+    @abstractmethod
+    def __call__(
+        self,
+        denoiser: Denoiser,
+        process: JointProcess,
+        mask: Bool[Tensor, "B N"],
+        num_steps: int,
+        noise: Noise,
+        context: Context | None = None,
+    ) -> MolBatch:
+        """Molecules of the sizes that the mask tells; the same noise gives the same molecules."""
+
+
+class EulerSampler(Sampler):
+    """First-order steps: the ODE (DDIM, Song 2021) if stochasticity = 0, between it and the SDE otherwise."""
+
+    def __init__(
+        self,
+        grid: TimeGrid | None = None,
+        stochasticity: float = 0.0,
+        jump_rate: float = 1.0,
+        temperature: float = 1.0,
+    ) -> None:
+        """Arguments as in `StepOptions`; `grid`: geometric if not given."""
+        self.grid = grid or GeometricGrid()
+        self.options = StepOptions(stochasticity, jump_rate, temperature)
+
+    def __call__(
+        self,
+        denoiser: Denoiser,
+        process: JointProcess,
+        mask: Bool[Tensor, "B N"],
+        num_steps: int,
+        noise: Noise,
+        context: Context | None = None,
+    ) -> MolBatch:
+        """See `Sampler`. One evaluation of the network a step."""
+        x, context = process.prior(mask, noise), context or Context()
+        times = self.grid(num_steps).to(mask.device)
+        for t, s in zip(times[:-1], times[1:], strict=True):
+            estimate = _estimate(denoiser, process, x, t, context)
+            x = process.step(x, estimate, _rows(t, mask), _rows(s, mask), noise, self.options)
+            context = replace(context, previous=estimate)
+        return process.decode(estimate, mask)
+
+
+class AncestralSampler(EulerSampler):
+    """Ancestral sampling (Ho 2020, DDPM; Austin 2021, D3PM): fresh noise in each step, exact posteriors, equal steps."""
+
+    def __init__(self, grid: TimeGrid | None = None, temperature: float = 1.0) -> None:
+        """`grid`: uniform if not given."""
+        super().__init__(grid or UniformGrid(), stochasticity=1.0, temperature=temperature)
+        self.options = replace(self.options, posterior=True)
+
+
+class HeunSampler(Sampler):
+    """Second-order steps for coordinates (trapezoid rule on the clean estimate, as DPM-Solver++ 2S, Lu 2022).
+
+    Each step asks the network again at its end and repeats the coordinates' step with the mean of both estimates; classes take the
+    first-order step. All but the last step cost two evaluations.
+    """
+
+    def __init__(self, grid: TimeGrid | None = None, jump_rate: float = 1.0, temperature: float = 1.0) -> None:
+        """Arguments as in `StepOptions`; `grid`: geometric if not given."""
+        self.grid = grid or GeometricGrid()
+        self.options = StepOptions(0.0, jump_rate, temperature)
+
+    def __call__(
+        self,
+        denoiser: Denoiser,
+        process: JointProcess,
+        mask: Bool[Tensor, "B N"],
+        num_steps: int,
+        noise: Noise,
+        context: Context | None = None,
+    ) -> MolBatch:
+        """See `Sampler`."""
+        x, context = process.prior(mask, noise), context or Context()
+        times = self.grid(num_steps).to(mask.device)
+        estimate = _estimate(denoiser, process, x, times[0], context)
+        for t, s in zip(times[:-1], times[1:-1], strict=False):
+            first = process.step(x, estimate, _rows(t, mask), _rows(s, mask), noise, self.options)
+            context = replace(context, previous=estimate)
+            at_end = _estimate(denoiser, process, first, s, context)
+            mean = replace(estimate, pos=(estimate.pos + at_end.pos) / 2)
+            pos_only = JointProcess({"pos": process.processes["pos"]})  # type: ignore[dict-item]
+            x = first.replace(pos=pos_only.step(x, mean, _rows(t, mask), _rows(s, mask), noise, self.options).pos)
+            context = replace(context, previous=at_end)
+            estimate = _estimate(denoiser, process, x, s, context)
+        return process.decode(estimate, mask)
+
+
+def _estimate(
+    denoiser: Denoiser, process: JointProcess, x: MolBatch, t: Float[Tensor, ""], context: Context
+) -> Prediction:
+    rows = _rows(t, x.mask)
+    return process.estimate(x, denoiser(x, rows, context), rows)
+
+
+def _rows(t: Float[Tensor, ""], mask: Bool[Tensor, "B N"]) -> Float[Tensor, " B"]:
+    """One time as a time per molecule."""
+    return t.expand(mask.shape[0])

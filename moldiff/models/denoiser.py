@@ -1,0 +1,74 @@
+"""What a denoiser takes and gives: the abstraction that all networks share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from moldiff.data.batch import MolBatch
+
+FIELDS = ("pos", "atom_types", "charges", "bond_types")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What is said of each field of a noisy batch.
+
+    As the output of a denoiser: `pos` in the parameterisation of its process (clean coordinates, noise or velocity; Å) and
+    logits of the classes. As a *clean estimate* (after `JointProcess.estimate`): clean coordinates and class probabilities.
+    A field that the denoiser does not predict is None.
+    """
+
+    pos: Float[Tensor, "B N 3"]
+    atom_types: Float[Tensor, "B N K"] | None = None
+    charges: Float[Tensor, "B N Q"] | None = None
+    bond_types: Float[Tensor, "B P R"] | None = None  # packed pairs, see MolBatch
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Prediction:
+        """Apply a function to every field that is present."""
+        return Prediction(**{k: function(v) for k, v in self.present().items()})
+
+    def present(self) -> dict[str, Tensor]:
+        """The fields that are not None, by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a denoiser may know besides the noisy molecules."""
+
+    previous: Prediction | None = None  # self-conditioning: an earlier clean estimate of the same molecules
+
+
+class Denoiser(nn.Module, ABC):
+    """A network that says what a noisy batch was before the noise.
+
+    Promises: E(3) equivariance (coordinates turn, reflect and shift with the input's, the rest is invariant), equivariance
+    to the order of atoms, independence of the molecules in a batch, no influence of padding, and an unchanged input.
+    """
+
+    self_conditioning: bool = False  # whether `Context.previous` is read
+    blocks: (
+        nn.ModuleList
+    )  # the hidden layers, all of one kind: their matrices are trained by Muon, their forward may be compiled
+
+    @abstractmethod
+    def forward(self, noisy: MolBatch, t: Float[Tensor, " B"], context: Context | None = None) -> Prediction:
+        """Predict every field of `noisy` at time `t` (0 = data, 1 = noise)."""
+
+
+def as_features(field: Tensor | None, like: Tensor, width: int, entries: int) -> Float[Tensor, "B L K"]:
+    """A field as real features: one-hot of class indices, a relaxation as it is, zeros if the field is absent.
+
+    The index `width`, one past the classes, is the token of an absorbing process: zeros.
+    """
+    if field is None:
+        return like.new_zeros(like.shape[0], entries, width)
+    if field.is_floating_point():
+        return field
+    return F.one_hot(field, width + 1)[..., :width].to(like.dtype)

@@ -1,0 +1,102 @@
+"""The default denoiser: an E(3)-equivariant graph transformer on packed symmetric pairs."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from moldiff.chem.vocabulary import Vocabulary
+from moldiff.data.batch import MolBatch
+from moldiff.models.denoiser import Context, Denoiser, Prediction, as_features
+from moldiff.nn.embedding import GaussianBasis, TimeEmbedding
+from moldiff.nn.geometry import centred
+from moldiff.nn.graph_transformer_block import EPSILON, GraphTransformerBlock
+from moldiff.nn.pairs import Pairs
+
+
+class EquivariantGraphTransformer(Denoiser):
+    """Node scalars, node vectors and pair features, updated by blocks of attention with pair biases.
+
+    Vectors start from the centred coordinates, so every output is invariant or turns with the input, reflections included.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        width: int = 160,
+        pair_width: int = 48,
+        vector_channels: int = 16,
+        num_heads: int = 8,
+        num_blocks: int = 7,
+        expansion: int = 3,
+        num_bases: int = 16,
+        length_scale: float = 1.72,
+        self_conditioning: bool = True,
+    ) -> None:
+        """`length_scale`: the unit of length inside the network, in Å (about the spread of a molecule's coordinates)."""
+        super().__init__()
+        if width % num_heads:
+            raise ValueError(f"width must be a multiple of num_heads: got {width} and {num_heads}; change one of them")
+        self.num_elements, self.num_charges = len(vocabulary.elements), len(vocabulary.charges)
+        self.num_bonds = len(vocabulary.bond_orders)
+        self.length_scale, self.self_conditioning = length_scale, self_conditioning
+        k, q, r = self.num_elements, self.num_charges, self.num_bonds
+        self.time = TimeEmbedding(width)
+        self.basis = GaussianBasis(num_bases, cutoff=8.6 / length_scale)
+        self.node_in = nn.Linear(2 * k + q + 2, width)
+        self.pair_in = nn.Linear(2 * r + 2 * num_bases, pair_width)
+        self.vector_in = nn.Parameter(torch.stack([torch.ones(vector_channels), 0.5 * torch.randn(vector_channels)]))
+        self.blocks = nn.ModuleList(
+            GraphTransformerBlock(width, pair_width, vector_channels, num_heads, expansion) for _ in range(num_blocks)
+        )
+        self.norm_node, self.node_out = nn.LayerNorm(width), nn.Linear(width, k + q)
+        self.norm_pair = nn.LayerNorm(pair_width)
+        self.pair_out = nn.Sequential(nn.Linear(pair_width, pair_width), nn.SiLU(), nn.Linear(pair_width, r))
+        self.vector_out = nn.Parameter(torch.ones(vector_channels) / vector_channels)
+
+    def forward(self, noisy: MolBatch, t: Float[Tensor, " B"], context: Context | None = None) -> Prediction:
+        """See `Denoiser.forward`."""
+        pairs = Pairs.of(noisy.mask)
+        s, v, e = self._embed(noisy, t, context.previous if context else None, pairs)
+        for block in self.blocks:
+            s, v, e = block(s, v, e, pairs)
+        k = self.num_elements
+        node = self.node_out(self.norm_node(s)).to(v.dtype)
+        bonds = self.pair_out(self.norm_pair(e)).to(v.dtype)
+        pos = centred((v * self.vector_out).sum(-1), noisy.mask) * self.length_scale
+        return Prediction(
+            pos,
+            None if noisy.atom_types is None else node[..., :k],
+            None if noisy.charges is None else node[..., k:],
+            None if noisy.bond_types is None else bonds,
+        )
+
+    def _embed(
+        self, noisy: MolBatch, t: Float[Tensor, " B"], previous: Prediction | None, pairs: Pairs
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The first scalars, vectors and pair features."""
+        n, p = noisy.mask.shape[1], pairs.i.shape[0]
+        pos = centred(noisy.pos, noisy.mask) / self.length_scale
+        old = previous if self.self_conditioning and previous is not None else Prediction(torch.zeros_like(pos))
+        old_pos = centred(old.pos, noisy.mask) / self.length_scale
+        elements = as_features(noisy.atom_types, pos, self.num_elements, n)
+        charges = as_features(noisy.charges, pos, self.num_charges, n)
+        bonds = as_features(noisy.bond_types, pos, self.num_bonds, p)
+        old_elements = as_features(old.atom_types, pos, self.num_elements, n)
+        old_bonds = as_features(old.bond_types, pos, self.num_bonds, p)
+        size = noisy.mask.sum(1).to(pos.dtype) / 20
+        scalars = torch.stack([t.to(pos.dtype), size], -1)[:, None].expand(-1, n, -1)
+        s = (
+            self.node_in(torch.cat([elements, charges, old_elements, scalars], -1))
+            + self.time(t.to(pos.dtype))[:, None]
+        )
+        v = pos[..., None] * self.vector_in[0] + old_pos[..., None] * self.vector_in[1]
+        e = self.pair_in(torch.cat([bonds, old_bonds, self._bases(pos, pairs), self._bases(old_pos, pairs)], -1))
+        return s, v, e
+
+    def _bases(self, pos: Float[Tensor, "B N 3"], pairs: Pairs) -> Float[Tensor, "B P K"]:
+        """Gaussian bases of the distances of all pairs."""
+        difference = pos[:, pairs.i] - pos[:, pairs.j]
+        out: Tensor = self.basis(torch.sqrt(difference.square().sum(-1) + EPSILON))
+        return out

@@ -1,0 +1,13 @@
+"""Geometry of padded point clouds."""
+
+from __future__ import annotations
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+def centred(pos: Float[Tensor, "B N 3"], mask: Bool[Tensor, "B N"]) -> Float[Tensor, "B N 3"]:
+    """Coordinates with the mean over each molecule's atoms at zero; padded atoms at zero."""
+    weight = mask[..., None].to(pos.dtype)
+    mean = (pos * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True).clamp(min=1)
+    return (pos - mean) * weight

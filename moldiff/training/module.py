@@ -1,0 +1,177 @@
+"""The LightningModule: corrupt, predict, score, step. The mathematics is in `moldiff.diffusion`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+
+from moldiff.chem.vocabulary import Vocabulary
+from moldiff.data.batch import MolBatch
+from moldiff.data.statistics import Statistics
+from moldiff.diffusion.joint import JointProcess, centre
+from moldiff.diffusion.noise import Noise, StreamNoise
+from moldiff.diffusion.process import Process
+from moldiff.diffusion.sampler import EulerSampler, Sampler
+from moldiff.models.denoiser import Context, Denoiser
+from moldiff.training.muon import MuonAdamW
+from moldiff.training.weights import load_weights
+
+
+class DiffusionModule(pl.LightningModule):
+    """Trains a denoiser to undo a joint noise process.
+
+    The network and the processes are built when the data are known (`configure_model`), for their vocabulary and statistics,
+    which are kept in every checkpoint. All random numbers of a step depend on the seed and the step only, so an
+    interrupted run goes on as an uninterrupted one.
+    """
+
+    denoiser: Denoiser
+    process: JointProcess
+
+    def __init__(
+        self,
+        denoiser: Callable[[Vocabulary], Denoiser],
+        processes: dict[str, Process],
+        sampler: Sampler | None = None,
+        num_steps: int = 50,
+        lr: float = 2e-3,
+        weight_decay: float = 0.0,
+        warmup_steps: int = 200,
+        decay_fraction: float = 0.0,
+        self_conditioning: float = 0.5,
+        data_focus: float = 0.5,
+        init_from: Path | None = None,
+        compile: bool = False,
+        seed: int = 0,
+    ) -> None:
+        """Settings of a training run.
+
+        Args:
+            denoiser: class of the network with its arguments, except the vocabulary.
+            processes: field name -> noise law.
+            sampler: how molecules are drawn from the model by default, with `num_steps` steps.
+            num_steps: default number of sampling steps.
+            lr: learning rate of Muon; AdamW takes half of it.
+            weight_decay: decoupled weight decay.
+            warmup_steps: steps of linear warm-up.
+            decay_fraction: last part of the planned steps in which the rate falls linearly to zero; 0 keeps it constant.
+            self_conditioning: how often the network sees its own earlier estimate (Chen 2023), if it can.
+            data_focus: share of the times that are drawn from Beta(1, 2), nearer to the data; the others are uniform.
+            init_from: model folder or checkpoint whose weights the run starts from (a new run; to resume use --ckpt_path).
+            compile: compile the network's blocks with TorchInductor (needs a C++ compiler; 1-3 minutes at the start).
+            seed: seed of times and noise.
+        """
+        super().__init__()
+        self.save_hyperparameters()
+        self.make_denoiser, self.processes = denoiser, processes
+        self.sampler, self.num_steps = sampler or EulerSampler(), num_steps
+        self.lr, self.weight_decay, self.warmup_steps, self.decay_fraction = (
+            lr,
+            weight_decay,
+            warmup_steps,
+            decay_fraction,
+        )
+        self.self_conditioning, self.data_focus = self_conditioning, data_focus
+        self.init_from, self.compile_blocks, self.seed = init_from, compile, seed
+        self.statistics: Statistics | None = None
+
+    def build(self, statistics: Statistics) -> None:
+        """Make the network and calibrate the processes; once."""
+        if self.statistics is None:
+            self.statistics = statistics
+            self.denoiser = self.make_denoiser(statistics.vocabulary)
+            self.process = JointProcess(self.processes, statistics)
+
+    def configure_model(self) -> None:
+        """Lightning's hook: build for the data of the run."""
+        if self.statistics is None:
+            self.build(self.trainer.datamodule.statistics)  # type: ignore[attr-defined]
+            if self.init_from is not None:
+                load_weights(self.denoiser, self.init_from)
+        if self.compile_blocks:
+            for block in self.denoiser.blocks:
+                block.compile(dynamic=True)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the statistics with the weights."""
+        assert self.statistics is not None
+        checkpoint["statistics"] = self.statistics.to_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Build for the statistics of the checkpoint."""
+        self.build(Statistics.from_dict(checkpoint["statistics"]))
+
+    def times(self, count: int, noise: Noise) -> Float[Tensor, " B"]:
+        """Times of a batch: stratified, a share of them nearer to the data."""
+        place = torch.arange(count, device=self.device, dtype=torch.float32)
+        u = (place + noise.uniform(place)) / count
+        focus = noise.uniform(u) < self.data_focus
+        return torch.where(focus, 1 - (1 - u).sqrt(), u).clamp(1e-4, 1 - 1e-4)
+
+    def losses(self, batch: MolBatch, noise: Noise, conditioned: bool) -> tuple[dict[str, Float[Tensor, " B"]], Tensor]:
+        """Weighted loss of each field and molecule at random times, and the times."""
+        clean = centre(batch)
+        t = self.times(len(batch), noise)
+        noisy = self.process.corrupt(clean, t, noise)
+        context = None
+        if conditioned:
+            with torch.no_grad():
+                context = Context(previous=self.process.estimate(noisy, self.denoiser(noisy, t), t))
+        return self.process.loss(self.denoiser(noisy, t, context), clean, noisy, t), t
+
+    def training_step(self, batch: MolBatch, batch_idx: int) -> Tensor:
+        """One step on one batch."""
+        generator = torch.Generator(self.device).manual_seed(self.seed * 1_000_003 + self.global_step)
+        noise = StreamNoise(generator)
+        conditioned = self.denoiser.self_conditioning and self.global_step * _GOLDEN % 1 < self.self_conditioning
+        losses, _ = self.losses(batch, noise, conditioned)
+        means = {f"train/{name}": value.mean() for name, value in losses.items()}
+        loss = torch.stack(list(means.values())).sum()
+        self.log_dict({**means, "train/loss": loss}, batch_size=len(batch))
+        return loss
+
+    def validation_step(self, batch: MolBatch, batch_idx: int) -> None:
+        """Losses at fixed noise, in all and per fifth of the time axis."""
+        noise = StreamNoise(torch.Generator(self.device).manual_seed(batch_idx))
+        losses, t = self.losses(batch, noise, self.denoiser.self_conditioning)
+        total = torch.stack(list(losses.values())).sum(0)
+        self.log("val/loss", total.mean(), batch_size=len(batch), prog_bar=True)
+        for name, value in losses.items():
+            self.log(f"val/{name}", value.mean(), batch_size=len(batch))
+            for low in (0.0, 0.2, 0.4, 0.6, 0.8):
+                inside = (t >= low) & (t < low + 0.2)
+                if inside.any():
+                    self.log(f"val/{name}/t{low:.1f}", value[inside].mean(), batch_size=int(inside.sum()))
+
+    def configure_optimizers(self) -> Any:
+        """Muon and AdamW with warm-up, constant rate and an optional linear decay."""
+        optimizer = MuonAdamW(self.denoiser.named_parameters(), lr=self.lr, weight_decay=self.weight_decay)
+        total = self.trainer.estimated_stepping_batches
+        if self.decay_fraction > 0 and total == float("inf"):
+            raise ValueError(
+                "decay_fraction needs a known end: got no max_steps or max_epochs; set one, or decay_fraction to 0"
+            )
+
+        def factor(step: int) -> float:
+            rate = min(1.0, (step + 1) / max(1, self.warmup_steps))
+            return (
+                rate
+                if self.decay_fraction == 0
+                else min(rate, max(0.0, (total - step) / (self.decay_fraction * total)))
+            )
+
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
+
+    def transfer_batch_to_device(self, batch: MolBatch, device: torch.device, dataloader_idx: int) -> MolBatch:
+        """Move a batch without waiting for the copy."""
+        return batch.to(device, non_blocking=True)
+
+
+_GOLDEN = 0.6180339887498949
