@@ -157,14 +157,12 @@ class MoleculeTable:
     def subset(self, indices: Sequence[int] | Tensor) -> MoleculeTable:
         """A table of the molecules at the places `indices`, in that order, with the same vocabulary and metadata."""
         rows = torch.as_tensor(indices, dtype=torch.int64)
-        atoms = _flat(self.ptr[rows], self.sizes[rows])
-        pairs = _flat(self.pair_ptr[rows], self.pair_ptr.diff()[rows])
         return MoleculeTable(
             vocabulary=self.vocabulary,
-            pos=self.pos[atoms],
-            atom_types=self.atom_types[atoms],
-            charges=self.charges[atoms],
-            bond_types=self.bond_types[pairs],
+            pos=_take(self.pos, self.ptr, rows),
+            atom_types=_take(self.atom_types, self.ptr, rows),
+            charges=_take(self.charges, self.ptr, rows),
+            bond_types=_take(self.bond_types, self.pair_ptr, rows),
             ptr=_offsets(self.sizes[rows]),
             pair_ptr=_offsets(self.pair_ptr.diff()[rows]),
             index=self.index[rows],
@@ -244,10 +242,11 @@ def _padded(starts: Tensor, lengths: Tensor, width: int, total: int) -> tuple[Te
     return (starts[:, None] + steps).clamp_(max=max(total - 1, 0)), steps < lengths[:, None]
 
 
-def _flat(starts: Tensor, lengths: Tensor) -> Tensor:
-    """The places of the entries of each row, one row after another."""
-    steps = torch.arange(int(lengths.sum())) - torch.repeat_interleave(_offsets(lengths)[:-1], lengths)
-    return torch.repeat_interleave(starts, lengths) + steps
+def _take(values: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
+    """The entries of the given rows, one row after another. Slices are copied since they are faster than any gather."""
+    array = values.numpy()
+    parts = [array[first:last] for first, last in zip(ptr[rows].tolist(), ptr[rows + 1].tolist(), strict=True)]
+    return torch.from_numpy(np.concatenate([array[:0], *parts]))
 
 
 def _checksum(tensors: Mapping[str, Tensor]) -> str:
