@@ -30,7 +30,7 @@ imports: .venv/installed-test
 	$(BIN)/lint-imports
 
 unit: .venv/installed-test
-	$(BIN)/pytest --numprocesses=$(JOBS)
+	$(BIN)/pytest --numprocesses=$(JOBS) --dist=loadfile
 
 format: .venv/installed-test
 	$(BIN)/ruff check --fix

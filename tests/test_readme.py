@@ -1,4 +1,4 @@
-"""Every block of the README runs, in order, in one folder.
+"""Every block of the README runs, in order, in one folder (so one process must run them all: `--dist=loadfile`).
 
 A block that takes long follows a comment `<!-- not run: reason -->`; its commands are still checked, line by line:
 `moldiff fit` and its kin must accept their arguments (`--print_config`), the other commands must know every option,
