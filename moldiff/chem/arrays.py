@@ -1,7 +1,7 @@
 """Molecules as numpy arrays, and the way to RDKit and back.
 
-Packed pairs: a symmetric property of the pairs of n atoms is a vector of n(n-1)/2 entries for the pairs (i, j), i > j, at
-the place i(i-1)/2 + j, that is (1,0), (2,0), (2,1), (3,0), ... A further atom only appends entries.
+Packed pairs: a symmetric property of the pairs of n atoms is a vector of n(n-1)/2 entries for the pairs (i, j), i > j,
+at the place i(i-1)/2 + j, that is (1,0), (2,0), (2,1), (3,0), ... A further atom only appends entries.
 """
 
 from __future__ import annotations

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 
-from moldiff.chem.arrays import MoleculeArrays, from_mol, pair_indices
+from moldiff.chem.arrays import MoleculeArrays, from_mol, pair_indices, sanitized
 from moldiff.chem.perception import perceive_bonds
 
-Method = Literal["order", "isomorphism", "perception"]
+Method = Literal["order", "isomorphism", "file", "perception"]
 
 MAX_STRETCH = 1.2  # bonds in the order of the SMILES may be this many times the sum of the covalent radii long
 REACH = 1.35  # the same for a match through the graph of short distances, where the shortest bonds win
@@ -29,7 +29,8 @@ class Assignment:
     """A geometry with bonds, and how they were found.
 
     `order`: the atoms come as in the SMILES; `isomorphism`: they were matched through the graph of short distances;
-    `perception`: the SMILES does not fit, the bonds were perceived from the coordinates alone.
+    `file`: the bonds that came with the geometry were kept; `perception`: neither SMILES nor given bonds fit, the bonds
+    were perceived from the coordinates alone.
     """
 
     molecule: MoleculeArrays
@@ -70,6 +71,25 @@ def assign_bonds(smiles: str, atomic_numbers: NDArray[np.int64], positions: NDAr
     bonds = orders[source[i], source[j]].astype(np.int8)
     molecule = MoleculeArrays(atomic_numbers, positions, charges[source], bonds)
     return Assignment(molecule, Chem.MolToSmiles(template, isomericSmiles=False), method)
+
+
+def check_bonds(mol: Chem.Mol | None) -> Assignment:
+    """Keep the bonds of a molecule (not sanitized, with a conformer) as a file gives them, or perceive better ones.
+
+    They are kept if RDKit can sanitize the molecule and it is one neutral fragment without radicals or missing
+    hydrogens.
+
+    Raises:
+        UnexplainedBondsError: if nothing explains the geometry, or `mol` is None.
+    """
+    if mol is None:
+        raise UnexplainedBondsError("RDKit cannot read the record")
+    with rdBase.BlockLogs():
+        clean = sanitized(mol)
+    if clean is not None and all(a.GetTotalNumHs() == 0 for a in clean.GetAtoms()) and _problem(clean) is None:
+        return Assignment(from_mol(clean), canonical_smiles(clean), "file")
+    numbers = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()], dtype=np.int64)
+    return _perceived(numbers, mol.GetConformer().GetPositions())
 
 
 def _match(
@@ -121,13 +141,19 @@ def _perceived(atomic_numbers: NDArray[np.int64], positions: NDArray[np.float64]
     mol = perceive_bonds(atomic_numbers, positions)
     if mol is None:
         raise UnexplainedBondsError("no bonds that RDKit accepts")
-    if len(Chem.GetMolFrags(mol)) > 1:
-        raise UnexplainedBondsError("more than one fragment")
-    if any(atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
-        raise UnexplainedBondsError("radical")
-    if sum(atom.GetFormalCharge() for atom in mol.GetAtoms()):
-        raise UnexplainedBondsError("charged")
+    problem = _problem(mol)
+    if problem is not None:
+        raise UnexplainedBondsError(problem)
     return Assignment(from_mol(mol), canonical_smiles(mol), "perception")
+
+
+def _problem(mol: Chem.Mol) -> str | None:
+    """Why a sanitized molecule is none of QM9's kind, if so."""
+    if len(Chem.GetMolFrags(mol)) > 1:
+        return "more than one fragment"
+    if any(atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
+        return "radical"
+    return "charged" if Chem.GetFormalCharge(mol) else None
 
 
 def canonical_smiles(mol: Chem.Mol) -> str:
@@ -140,6 +166,6 @@ def canonical_smiles(mol: Chem.Mol) -> str:
 
 @cache
 def covalent_radii() -> NDArray[np.float64]:
-    """Covalent radii in Å by atomic number (119,), from RDKit's periodic table (Cordero et al. 2008); 0 for number 0."""
+    """Covalent radii in Å by atomic number (119,), as RDKit has them (Cordero et al. 2008); 0 for number 0."""
     table = Chem.GetPeriodicTable()
     return np.array([0.0] + [table.GetRcovalent(number) for number in range(1, 119)])

@@ -40,7 +40,7 @@ class Vocabulary:
 
     @classmethod
     def from_values(cls, atomic_numbers: Iterable[int], charges: Iterable[int]) -> Vocabulary:
-        """The vocabulary of the values found in a data set; elements are sorted by atomic number, charge 0 is always in."""
+        """The vocabulary of the values in a data set: elements by atomic number, charges with 0 always among them."""
         table = GetPeriodicTable()
         elements = tuple(table.GetElementSymbol(z) for z in sorted({int(number) for number in atomic_numbers}))
         return cls(elements, tuple(sorted({0} | {int(charge) for charge in charges})))
@@ -93,8 +93,10 @@ def _atomic_number(symbol: str) -> int:
     return _numbers_of_symbols()[symbol]
 
 
-def _lookup(values: Iterable[int] | NDArray[Any], known: tuple[int, ...], expected: str, what: str) -> NDArray[np.int64]:
-    array = np.asarray(list(values) if not isinstance(values, np.ndarray) else values, dtype=np.int64)
+def _lookup(
+    values: Sequence[int] | NDArray[Any], known: tuple[int, ...], expected: str, what: str
+) -> NDArray[np.int64]:
+    array = np.asarray(values, dtype=np.int64)
     order = np.argsort(known)
     ordered = np.asarray(known)[order]
     place = np.minimum(np.searchsorted(ordered, array), len(known) - 1)

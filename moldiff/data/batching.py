@@ -12,10 +12,10 @@ from torch.utils.data import Sampler
 class SizeBatchSampler(Sampler[list[int]]):
     """Lists of molecule numbers, similar in size within a list, for the `batch_sampler` of a `DataLoader`.
 
-    Shuffled, the molecules are permuted, cut into windows of `window` batches, sorted by size within each window and cut
-    into batches, whose order is shuffled; not shuffled, they are sorted by size once. Every molecule comes once per epoch
-    (with several processes a few come twice, so that all processes get as many batches). The order is a function of
-    `seed` and `epoch` alone.
+    Shuffled, the molecules are permuted, cut into windows of `window` batches, sorted by size within each window and
+    cut into batches, whose order is shuffled; not shuffled, they are sorted by size once. Every molecule comes once per
+    epoch (with several processes a few come twice, so that all processes get as many batches). The order is a function
+    of `seed` and `epoch` alone.
 
     Args:
         sizes: number of atoms of each molecule (M,).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from collections.abc import Callable
@@ -23,8 +24,8 @@ def cache_folder() -> Path:
 def cached_table(name: str, version: int, build: Callable[[], MoleculeTable]) -> MoleculeTable:
     """The table `name` from the cache, or built and stored there.
 
-    A file of another `version` (of the processing, raised whenever its result changes), of another table format or with a
-    wrong checksum is rebuilt, with a warning.
+    A file of another `version` (of the processing, raised whenever its result changes), of another table format or with
+    a wrong checksum is rebuilt, with a warning.
     """
     path = cache_folder() / f"{name}.safetensors"
     if path.exists():
@@ -33,12 +34,17 @@ def cached_table(name: str, version: int, build: Callable[[], MoleculeTable]) ->
         except TableFileError as error:
             _logger.warning("Rebuilding a cached data set: %s", error)
         else:
-            if table.metadata.get("version") == version:
+            found = table.metadata.get("version")
+            if found == version:
                 return table
-            _logger.warning(
-                "Rebuilding %s: it was processed by version %s, this is %s", path, table.metadata.get("version"), version
-            )
+            _logger.warning("Rebuilding %s: it was processed by version %s, this is %s", path, found, version)
     table = build()
     table = replace(table, metadata={**table.metadata, "version": version})
     table.save(path)
     return table
+
+
+def file_checksum(path: str | Path) -> str:
+    """SHA-256 of a file's content, by which the cache knows the files that a table was made from."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader
@@ -111,9 +112,9 @@ class MoleculeDataModule(pl.LightningDataModule, ABC):
             batch_sampler=SizeBatchSampler(table.sizes, self.batch_size, shuffle, self.seed),
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
-            collate_fn=_identity,
+            collate_fn=_as_it_is,
         )
 
 
-def _identity(batch: MolBatch) -> MolBatch:
-    return batch
+def _as_it_is(batch: Any) -> Any:
+    return batch  # the table has made it a MolBatch

@@ -133,7 +133,7 @@ class MoleculeTable:
         )
 
     def data(self, i: int) -> Data:
-        """One molecule as a PyG `Data`: `z`, `pos` (Å), `formal_charges`, `edge_index` both ways, `edge_attr` = order."""
+        """One molecule as a PyG `Data`: `z`, `pos`, `formal_charges`, `edge_index` both ways, `edge_attr` = order."""
         from torch_geometric.data import Data
 
         molecule = self.molecule(i)
@@ -207,10 +207,10 @@ class MoleculeTable:
             raise TableFileError(f"{path} is cut off or is no molecule table ({error}); delete it") from error
         if header.get("version") != FORMAT_VERSION:
             raise TableFileError(
-                f"{path} has table format {header.get('version')}; expected {FORMAT_VERSION}: delete it to have it rebuilt"
+                f"{path} has table format {header.get('version')}; expected {FORMAT_VERSION}: delete it to rebuild it"
             )
         if header["sha256"] != _checksum(tensors):
-            raise TableFileError(f"{path} does not match its checksum, it is damaged; delete it to have it rebuilt")
+            raise TableFileError(f"{path} does not match its checksum, it is damaged; delete it to rebuild it")
         smiles = bytes(tensors.pop("smiles").numpy()).decode()
         properties = {k.removeprefix("property."): tensors.pop(k) for k in list(tensors) if k.startswith("property.")}
         return cls(
