@@ -49,16 +49,16 @@ class SizeBatchSampler(Sampler[list[int]]):
         self.batch_size, self.shuffle, self.seed, self.window = batch_size, shuffle, seed, window
         self.drop_last, self.rank, self.num_replicas = drop_last, rank, num_replicas
         self.epoch = 0
-        self.start = 0
+        self.start = 0  # so many batches of the next pass are left out, to go on in the middle of an epoch
 
     @property
     def sampler(self) -> SizeBatchSampler:
         """Itself: Lightning calls `batch_sampler.sampler.set_epoch(epoch)` before each epoch."""
         return self
 
-    def set_epoch(self, epoch: int, start: int = 0) -> None:
-        """Choose the order of an epoch; `start` leaves out its first batches, to go on in the middle of it."""
-        self.epoch, self.start = epoch, start
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of an epoch."""
+        self.epoch = epoch
 
     def __len__(self) -> int:
         """Number of batches of a whole epoch for this process, whatever `start` is."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
 
 import pytorch_lightning as pl
-from torch.utils.data import DataLoader
 
 from moldiff.chem.vocabulary import Vocabulary
-from moldiff.data.batch import MolBatch
 from moldiff.data.batching import SizeBatchSampler
+from moldiff.data.loader import MoleculeLoader
 from moldiff.data.statistics import Statistics
 from moldiff.data.table import MoleculeTable
 
@@ -29,6 +27,7 @@ class MoleculeDataModule(pl.LightningDataModule, ABC):
     """Batches (`MolBatch`) of molecules with 3D coordinates, bonds and charges.
 
     A subclass says how to get the tables, in `load`; it must cache what takes long, since every process calls it.
+    On several devices the batches are dealt out here, so tell the trainer `use_distributed_sampler: false`.
 
     Args:
         batch_size: molecules per batch.
@@ -89,15 +88,15 @@ class MoleculeDataModule(pl.LightningDataModule, ABC):
             self._statistics = Statistics.of(self.train)
         return self._statistics
 
-    def train_dataloader(self) -> DataLoader[MolBatch]:
+    def train_dataloader(self) -> MoleculeLoader:
         """Shuffled batches of the training split."""
         return self._loader(self.train, shuffle=True)
 
-    def val_dataloader(self) -> DataLoader[MolBatch] | list[DataLoader[MolBatch]]:
+    def val_dataloader(self) -> MoleculeLoader | list[MoleculeLoader]:
         """Batches of the validation split in order of size; an empty list if it is empty."""
         return self._loader(self.val, shuffle=False) if len(self.val) else []
 
-    def test_dataloader(self) -> DataLoader[MolBatch] | list[DataLoader[MolBatch]]:
+    def test_dataloader(self) -> MoleculeLoader | list[MoleculeLoader]:
         """Batches of the test split in order of size; an empty list if it is empty."""
         return self._loader(self.test, shuffle=False) if len(self.test) else []
 
@@ -106,15 +105,10 @@ class MoleculeDataModule(pl.LightningDataModule, ABC):
         assert self._splits is not None
         return self._splits
 
-    def _loader(self, table: MoleculeTable, shuffle: bool) -> DataLoader[MolBatch]:
-        return DataLoader(
-            table,  # type: ignore[arg-type]  # it has __getitems__, which is all that a batch sampler needs
-            batch_sampler=SizeBatchSampler(table.sizes, self.batch_size, shuffle, self.seed),
-            num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
-            collate_fn=_as_it_is,
+    def _loader(self, table: MoleculeTable, shuffle: bool) -> MoleculeLoader:
+        trainer = self.trainer
+        rank, num_replicas = (trainer.global_rank, trainer.world_size) if trainer is not None else (0, 1)
+        sampler = SizeBatchSampler(
+            table.sizes, self.batch_size, shuffle, self.seed, rank=rank, num_replicas=num_replicas
         )
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch  # the table has made it a MolBatch
+        return MoleculeLoader(table, sampler, self.num_workers)
