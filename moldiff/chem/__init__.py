@@ -1,1 +1,22 @@
-"""Molecules: vocabularies, arrays, valence, bond lengths, files. RDKit and numpy only, no torch."""
+"""Molecules: vocabularies, arrays, valence, bond lengths, files, pictures. RDKit and numpy only, no torch."""
+
+from moldiff.chem.arrays import MoleculeArrays, from_mol, pair_indices, sanitized, to_mol
+from moldiff.chem.bond_lengths import edm_bond_orders
+from moldiff.chem.files import MoleculeWriter, read_molecules
+from moldiff.chem.perception import perceive_bonds
+from moldiff.chem.picture import grid_picture
+from moldiff.chem.vocabulary import Vocabulary
+
+__all__ = [
+    "MoleculeArrays",
+    "MoleculeWriter",
+    "Vocabulary",
+    "edm_bond_orders",
+    "from_mol",
+    "grid_picture",
+    "pair_indices",
+    "perceive_bonds",
+    "read_molecules",
+    "sanitized",
+    "to_mol",
+]

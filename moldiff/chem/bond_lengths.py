@@ -54,6 +54,7 @@ def edm_bond_orders(
     A pair is bonded if its distance is *below* the typical single bond plus 10 pm; the bond is double if the distance
     is also below the double bond plus 5 pm; and triple if it is, moreover, below the triple bond plus 3 pm. Pairs of
     elements without an entry are not bonded (EDM's own code stops there for QM9 and does this for larger molecules).
+    The double bond of C and S, which EDM's code finds from one side only, is found from both.
 
     Args:
         atomic_numbers: (N,).

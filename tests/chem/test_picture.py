@@ -1,0 +1,69 @@
+"""Pictures of molecules."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from rdkit import Chem
+
+from moldiff.chem.picture import grid_picture
+from moldiff.chem.raster import draw_molecule, viewing_positions
+
+Embed = Callable[[str], Chem.Mol]
+
+
+def test_grid_has_a_square_for_each_molecule(embed: Embed, tmp_path: Path) -> None:
+    mols = [embed("CCO"), None, Chem.MolFromSmiles("C"), embed("C#N"), embed("O")]
+    grid_picture(mols, tmp_path / "a.png", columns=2, size=60, same_scale=False, titles=list("abcde"))
+    image = imread(tmp_path / "a.png")[..., :3]
+    assert image.shape == (3 * (60 + 22), 2 * 60, 3)
+    inked = (image[:246].reshape(3, 82, 2, 60, 3)[:, :60] < 0.9).any((1, 3, 4))
+    assert inked.tolist() == [[True, False], [False, True], [True, False]]
+
+
+def test_one_scale_cuts_off_what_is_empty(embed: Embed) -> None:
+    flat = grid_picture([embed("C#CC#CC#C")], size=80)
+    width, height = flat.get_size_inches() * flat.dpi
+    assert width == pytest.approx(80)
+    assert height < 40
+
+
+@pytest.mark.parametrize(
+    ("smiles", "rgb"),
+    [("O=O", (0.89, 0.23, 0.20)), ("N#N", (0.24, 0.42, 0.88)), ("[U]", (0.85, 0.44, 0.71))],
+)
+def test_elements_have_their_colours(smiles: str, rgb: tuple[float, float, float], embed: Embed) -> None:
+    mol = Chem.MolFromSmiles(smiles)
+    conformer = Chem.Conformer(mol.GetNumAtoms())
+    for k in range(mol.GetNumAtoms()):
+        conformer.SetAtomPosition(k, (1.2 * k, 0.0, 0.0))
+    mol.AddConformer(conformer)
+    image = draw_molecule(mol, size=50)
+    inked = image[(image < 0.97).any(-1)]
+    assert np.corrcoef(inked.mean(0), rgb)[0, 1] > 0.99
+    assert (image[0] == 1).all()  # on white, with a margin
+
+
+def test_view_is_a_rotation(embed: Embed) -> None:
+    mol = embed("C[C@H](O)F")
+    seen, given = viewing_positions(mol), mol.GetConformer().GetPositions()
+    given = given - given.mean(0)
+    rotation = np.linalg.lstsq(given, seen, rcond=None)[0]
+    assert np.allclose(rotation @ rotation.T, np.eye(3))
+    assert np.linalg.det(rotation) == pytest.approx(1.0)
+    assert np.ptp(seen, axis=0)[0] > np.ptp(seen, axis=0)[2]
+
+
+def test_errors(embed: Embed) -> None:
+    with pytest.raises(ValueError, match="no molecules"):
+        grid_picture([])
+    with pytest.raises(ValueError, match="2 titles for 1 molecules"):
+        grid_picture([embed("C")], titles=["a", "b"])
+    with pytest.raises(ValueError, match="expected a conformer"):
+        draw_molecule(Chem.MolFromSmiles("C"))
+
+
+def test_a_grid_of_failures_is_empty_not_an_error() -> None:
+    assert grid_picture([None, None], size=20) is not None
