@@ -2,24 +2,134 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+HELP = """usage: moldiff COMMAND [options]
+
+New molecules in 3D by equivariant diffusion.
+
+  sample      draw molecules from a trained model to an .sdf or .xyz file
+  evaluate    score the molecules of a file
+  export      turn a training checkpoint into a model folder (weights, config, card)
+  fit         train a model:        moldiff fit --config configs/qm9.yaml
+  validate    losses of a model on the validation split
+  test        losses of a model on the test split
+
+moldiff COMMAND --help explains the options of a command.
+"""
+TRAINER_COMMANDS = ("fit", "validate", "test", "predict")
 
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run one command; errors that the user can mend are told in one line, with exit code 2."""
     arguments = list(sys.argv[1:] if args is None else args)
-    train(arguments)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        sys.stdout.write(HELP)
+        return
+    if arguments[0] == "--version":
+        import moldiff
+
+        sys.stdout.write(f"moldiff {moldiff.__version__}\n")
+        return
+    commands: dict[str, Callable[..., Any]] = {"sample": sample, "evaluate": evaluate, "export": export}
+    name, *rest = arguments
+    try:
+        if name in commands:
+            _call(name, commands[name], rest)
+        elif name in TRAINER_COMMANDS:
+            train(arguments)
+        else:
+            raise ValueError(f"unknown command {name!r}: expected one of {', '.join([*commands, *TRAINER_COMMANDS])}")
+    except (ValueError, OSError, ImportError) as error:
+        if os.environ.get("MOLDIFF_TRACEBACK"):
+            raise
+        sys.stderr.write(f"moldiff {name}: error: {error}\n")
+        raise SystemExit(2) from error
+
+
+def sample(
+    num_samples: int,
+    out: Path,
+    model: str = "qm9",
+    num_steps: int | None = None,
+    num_atoms: int | None = None,
+    seed: int = 0,
+    batch_size: int = 64,
+    device: str | None = None,
+    precision: Literal["auto", "float32", "bfloat16"] = "auto",
+    overwrite: bool = False,
+) -> None:
+    """Draw molecules from a trained model and write them with bonds, charges and properties.
+
+    Molecules that fail the strict rule are written too, with `moldiff_valid` = 0.
+
+    Args:
+        num_samples: molecules to draw.
+        out: file to write, .sdf or .xyz by its ending; finished batches are kept beside it until the end.
+        model: name of a bundled model, model folder, or checkpoint of `moldiff fit`.
+        num_steps: sampling steps; the model's default if not given.
+        num_atoms: atoms of every molecule, hydrogens included; drawn from the sizes of the training data if not given.
+        seed: of sizes and noise; the same seed gives the same molecules.
+        batch_size: molecules that are denoised together.
+        device: torch device; a GPU if there is one, else the CPU.
+        precision: of matrix products; auto takes bfloat16 where the hardware is fast at it.
+        overwrite: replace the file if it exists.
+    """
+    from moldiff.chem.files import MoleculeWriter
+    from moldiff.generator import MoleculeGenerator, record
+    from moldiff.training.process_settings import keep_freed_memory
+
+    keep_freed_memory()
+    with MoleculeWriter(out, overwrite) as writer:
+        generator = MoleculeGenerator.from_pretrained(model, device, precision)
+        steps, valid = num_steps or generator.model.num_steps, 0
+        for batch in generator.stream(num_samples, seed, num_steps, num_atoms, batch_size):
+            for index, arrays in zip(batch.indices, batch.molecules, strict=True):
+                mol = record(arrays, index, seed, steps, generator.name)
+                valid += mol.GetIntProp("moldiff_valid")
+                writer.write(mol)
+    sys.stdout.write(f"{num_samples} molecules written to {out}, {valid} of them valid (strict rule)\n")
+
+
+def evaluate(molecules: Path, reference: str | None = "qm9", out: Path | None = None, overwrite: bool = False) -> None:
+    """Score the molecules of a file by EDM's rule and by the strict rule.
+
+    Args:
+        molecules: a .sdf, .sdf.gz or .xyz file; each record counts as one requested molecule.
+        reference: what novelty is judged by: "qm9" (its training molecules), or a .sdf, .xyz or .smi file.
+        out: where to write the report as JSON, besides printing it.
+        overwrite: replace `out` if it exists.
+    """
+    from moldiff.metrics.command import run_evaluate
+
+    run_evaluate(molecules, reference, out, overwrite)
+
+
+def export(checkpoint: Path, out: Path, card: Path | None = None) -> None:
+    """Turn a training checkpoint into a model folder: model.safetensors, config.yaml, card.md.
+
+    Args:
+        checkpoint: .ckpt file written by `moldiff fit`; its averaged weights are taken, if averaging was on.
+        out: folder to make; it must not exist.
+        card: a text (Markdown) that is put into card.md above the settings of the run.
+    """
+    from moldiff.training.export import export_checkpoint
+
+    export_checkpoint(checkpoint, out, card)
+    sys.stdout.write(f"model written to {out}\n")
 
 
 def train(arguments: list[str]) -> None:
     """Hand the arguments to LightningCLI."""
     from pytorch_lightning.cli import LightningCLI
 
-    import moldiff.data.qm9_datamodule
     import moldiff.models
     import moldiff.training  # noqa: F401  # the classes that configs name by their short names
-    from moldiff.data.datamodule import MoleculeDataModule
+    from moldiff.data import MoleculeDataModule
     from moldiff.training.module import DiffusionModule
     from moldiff.training.process_settings import keep_freed_memory
 
@@ -33,3 +143,15 @@ def train(arguments: list[str]) -> None:
         save_config_kwargs={"overwrite": True},
         args=arguments,
     )
+
+
+def _call(name: str, function: Callable[..., Any], arguments: list[str]) -> None:
+    """Parse the arguments of a function by its signature and call it."""
+    import jsonargparse
+
+    parser = jsonargparse.ArgumentParser(prog=f"moldiff {name}", description=(function.__doc__ or "").split("\n")[0])
+    switches = {"overwrite"} & set(function.__annotations__)
+    parser.add_function_arguments(function, skip=switches)
+    for switch in sorted(switches):
+        parser.add_argument(f"--{switch}", action="store_true", help="Replace the output if it exists.")
+    function(**vars(parser.parse_args(arguments)))

@@ -53,7 +53,8 @@ class MoleculeNoise(Noise):
         """See `Noise`. 24 random bits each."""
         self.draws += 1
         place = torch.arange(1, like[0].numel() + 1, device=like.device) * _GOLDEN
-        bits = _mix(_mix(self.key + self.draws * _STRIDE)[:, None] + place)
+        stream = (self.draws * _STRIDE + 2**63) % 2**64 - 2**63  # as a signed integer
+        bits = _mix(_mix(self.key + stream)[:, None] + place)
         numbers = ((bits >> 40) & 0xFFFFFF).to(torch.float32)
         return ((numbers + 0.5) / 2**24).to(like.dtype).clamp(max=1 - 2**-24).reshape(like.shape)
 

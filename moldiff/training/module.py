@@ -21,7 +21,7 @@ from moldiff.diffusion.process import Process
 from moldiff.diffusion.sampler import EulerSampler, Sampler
 from moldiff.models.denoiser import Context, Denoiser
 from moldiff.training.muon import MuonAdamW
-from moldiff.training.weights import load_weights
+from moldiff.diffusion.model import load_weights
 
 
 class DiffusionModule(pl.LightningModule):

@@ -1,0 +1,28 @@
+"""Writing model folders."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import yaml
+from safetensors.torch import save_file
+
+from moldiff.diffusion.model import CARD, CONFIG, WEIGHTS, Model
+
+
+def write_model(model: Model, folder: Path, card: str) -> None:
+    """Write `model.safetensors`, `config.yaml` and `card.md`, all or nothing.
+
+    Raises:
+        FileExistsError: if the folder exists.
+    """
+    if folder.exists():
+        raise FileExistsError(f"{folder} exists: choose another folder, or remove this one")
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    save_file({k: v.detach().cpu().contiguous() for k, v in model.denoiser.state_dict().items()}, partial / WEIGHTS)
+    (partial / CONFIG).write_text(yaml.safe_dump(dict(model.config), sort_keys=False))
+    (partial / CARD).write_text(card)
+    partial.rename(folder)

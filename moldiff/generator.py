@@ -1,0 +1,199 @@
+"""`MoleculeGenerator`: load a trained model, draw molecules from it, keep it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from rdkit import Chem
+from torch import Tensor
+from tqdm import tqdm
+
+from moldiff.chem.arrays import MoleculeArrays, sanitized, to_mol
+from moldiff.chem.files import MoleculeWriter
+from moldiff.data.molecules import to_arrays
+from moldiff.diffusion.model import Model, read_model
+from moldiff.diffusion.model_folder import write_model
+from moldiff.diffusion.noise import MoleculeNoise
+from moldiff.diffusion.precision import Precision, use_bfloat16
+from moldiff.diffusion.size_prior import SizePrior
+from moldiff.metrics.report import Report, evaluate
+from moldiff.metrics.strict import strict_verdict
+
+BUNDLED = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True)
+class SampledBatch:
+    """Some finished molecules and their indices among the requested ones."""
+
+    indices: tuple[int, ...]
+    molecules: tuple[MoleculeArrays, ...]
+
+
+class MoleculeGenerator:
+    """Draws new molecules in 3D from a trained model.
+
+    Example:
+        >>> generator = MoleculeGenerator.from_pretrained("qm9")
+        >>> samples = generator.sample(100, seed=0)
+        >>> samples.to_sdf("molecules.sdf")
+    """
+
+    def __init__(self, model: Model, name: str, device: str | None = None, precision: Precision = "auto") -> None:
+        """Most users want `from_pretrained`. `name` is written into every record."""
+        self.name = name
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.bfloat16 = use_bfloat16(self.device, precision)
+        self.model = model
+        model.denoiser.to(self.device).eval()
+        model.process.to(self.device)
+
+    @classmethod
+    def from_pretrained(
+        cls, model: str | Path = "qm9", device: str | None = None, precision: Precision = "auto"
+    ) -> MoleculeGenerator:
+        """Load a bundled model by its name, a model folder, or a checkpoint of `moldiff fit`.
+
+        Args:
+            model: name of a bundled model ("qm9"), or the path of a folder made by `moldiff export`, or of a .ckpt file.
+            device: torch device; a GPU if there is one, else the CPU.
+            precision: of matrix products; "auto" takes bfloat16 where the hardware is fast at it. Coordinates are float32.
+
+        Raises:
+            FileNotFoundError: if there is no such model.
+            ValueError: if the files are damaged or do not fit together.
+        """
+        path = Path(model)
+        if not path.exists() and (BUNDLED / str(model)).is_dir():
+            path = BUNDLED / str(model)
+        if not path.exists():
+            bundled = sorted(p.name for p in BUNDLED.iterdir() if p.is_dir()) if BUNDLED.is_dir() else []
+            raise FileNotFoundError(
+                f"no model {str(model)!r}: expected one of the bundled models {bundled}, or an existing path"
+            )
+        return cls(read_model(path), path.stem, device, precision)
+
+    def sample(
+        self,
+        num_samples: int,
+        seed: int = 0,
+        num_steps: int | None = None,
+        num_atoms: int | None = None,
+        batch_size: int = 64,
+        progress: bool = True,
+    ) -> Samples:
+        """Draw molecules.
+
+        Molecule i depends on the model, the seed and i only, whatever the batch size and the number of molecules, up to
+        the rounding of the processor's matrix products (which can differ between batch shapes and devices).
+
+        Args:
+            num_samples: molecules to draw.
+            seed: of sizes and noise.
+            num_steps: sampling steps; the model's default if None.
+            num_atoms: atoms of each molecule, hydrogens included; drawn from the training sizes if None.
+            batch_size: molecules that are denoised together.
+            progress: show a progress bar.
+        """
+        molecules: list[MoleculeArrays | None] = [None] * num_samples
+        for batch in self.stream(num_samples, seed, num_steps, num_atoms, batch_size, progress):
+            for index, molecule in zip(batch.indices, batch.molecules, strict=True):
+                molecules[index] = molecule
+        done = tuple(molecule for molecule in molecules if molecule is not None)
+        return Samples(done, seed, num_steps or self.model.num_steps, self.name)
+
+    def stream(
+        self,
+        num_samples: int,
+        seed: int = 0,
+        num_steps: int | None = None,
+        num_atoms: int | None = None,
+        batch_size: int = 64,
+        progress: bool = True,
+    ) -> Iterator[SampledBatch]:
+        """Draw molecules and give each batch when it is finished; arguments as in `sample`. Batches hold similar sizes."""
+        for name, value in (("num_samples", num_samples), ("batch_size", batch_size), ("num_atoms", num_atoms or 1)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1: got {value}")
+        if num_steps is not None and num_steps < 1:
+            raise ValueError(f"num_steps must be at least 1: got {num_steps}; the default is {self.model.num_steps}")
+        sizes = self._sizes(num_samples, seed, num_atoms)
+        order = torch.argsort(sizes, stable=True, descending=True)
+        with tqdm(total=num_samples, unit="molecule", desc="sampling", disable=None if progress else True) as bar:
+            for chosen in order.split(batch_size):
+                yield SampledBatch(tuple(chosen.tolist()), self._denoise(sizes[chosen], chosen, seed, num_steps))
+                bar.update(len(chosen))
+
+    def _sizes(self, num_samples: int, seed: int, num_atoms: int | None) -> Tensor:
+        if num_atoms is not None:
+            return torch.full((num_samples,), num_atoms)
+        keys = -1 - torch.arange(num_samples)  # keys of their own: indices >= 0 are those of the noise
+        return SizePrior(self.model.statistics.sizes)(MoleculeNoise(seed, keys).uniform(torch.empty(num_samples)))
+
+    @torch.inference_mode()
+    def _denoise(self, sizes: Tensor, indices: Tensor, seed: int, num_steps: int | None) -> tuple[MoleculeArrays, ...]:
+        mask = (torch.arange(int(sizes.max())) < sizes[:, None]).to(self.device)
+        noise = MoleculeNoise(seed, indices.to(self.device))
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+            batch = self.model.sampler(
+                self.model.denoiser, self.model.process, mask, num_steps or self.model.num_steps, noise
+            )
+        return tuple(to_arrays(batch, self.model.statistics.vocabulary))
+
+    def save_pretrained(self, folder: str | Path, card: str = "") -> None:
+        """Write the model folder: `model.safetensors`, `config.yaml`, `card.md`.
+
+        Raises:
+            FileExistsError: if the folder exists.
+        """
+        write_model(self.model, Path(folder), card or f"# {self.name}\n\nNo description was given.\n")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The molecules of one call of `MoleculeGenerator.sample`, in the order of their indices."""
+
+    arrays: tuple[MoleculeArrays, ...]
+    seed: int
+    num_steps: int
+    model: str
+
+    @cached_property
+    def raw(self) -> list[Chem.Mol]:
+        """All molecules as drawn, not sanitized, with the properties that are written to files."""
+        return [record(a, i, self.seed, self.num_steps, self.model) for i, a in enumerate(self.arrays)]
+
+    @cached_property
+    def mols(self) -> list[Chem.Mol | None]:
+        """Sanitized molecules with conformers; None where RDKit refuses one."""
+        return [sanitized(mol) for mol in self.raw]
+
+    def __len__(self) -> int:
+        """Number of requested molecules."""
+        return len(self.arrays)
+
+    def to_sdf(self, path: str | Path, overwrite: bool = False) -> Path:
+        """Write all molecules, invalid ones too, to a .sdf or .xyz file (by its ending)."""
+        with MoleculeWriter(path, overwrite) as writer:
+            for mol in self.raw:
+                writer.write(mol)
+        return Path(path)
+
+    def report(self, reference: str | None = "qm9") -> Report:
+        """Scores of all molecules, see `moldiff.evaluate`."""
+        return evaluate(self.raw, reference)
+
+
+def record(arrays: MoleculeArrays, index: int, seed: int, num_steps: int, model: str) -> Chem.Mol:
+    """A drawn molecule with a title and its properties: seed, index, steps, model and `moldiff_valid` (the strict rule)."""
+    mol = to_mol(arrays)
+    mol.SetProp("_Name", f"{model}-seed{seed}-{index}")
+    for key, value in (("seed", seed), ("index", index), ("num_steps", num_steps)):
+        mol.SetIntProp(f"moldiff_{key}", value)
+    mol.SetProp("moldiff_model", model)
+    mol.SetIntProp("moldiff_valid", int(strict_verdict(mol).smiles is not None))
+    return mol
