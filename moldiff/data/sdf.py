@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections import Counter
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -31,10 +31,6 @@ class LeftOut:
     file: str
     record: int  # from 1
     reason: str
-
-    def __str__(self) -> str:
-        """One line for messages."""
-        return f"{self.file}, record {self.record}: {self.reason}"
 
 
 def sdf_files(path: str | Path) -> list[Path]:
@@ -71,13 +67,15 @@ def sdf_table(path: str | Path) -> MoleculeTable:
 
 
 def summary(left_out: list[LeftOut], total: int) -> str:
-    """What was left out: numbers by reason, and the first records by name."""
-    reasons = Counter(record.reason for record in left_out)
+    """What was left out: numbers by reason (that of the first record; numbers in it may differ) and records by name."""
+    kinds: dict[str, list[LeftOut]] = {}
+    for record in left_out:
+        kinds.setdefault(re.sub(r"\d+", "N", record.reason), []).append(record)
     lines = [f"{len(left_out)} of {total} records were left out:"]
-    for reason, count in reasons.most_common():
-        places = [f"{r.file}, record {r.record}" for r in left_out if r.reason == reason]
-        more = "; ..." if count > _NAMED else ""
-        lines.append(f"  {count} x {reason} ({'; '.join(places[:_NAMED])}{more})")
+    for records in sorted(kinds.values(), key=len, reverse=True):
+        places = [f"{record.file} record {record.record}" for record in records[:_NAMED]]
+        more = ", ..." if len(records) > _NAMED else ""
+        lines.append(f"  {len(records)} x {records[0].reason} ({', '.join(places)}{more})")
     return "\n".join(lines)
 
 
