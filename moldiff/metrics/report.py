@@ -17,7 +17,7 @@ from moldiff.chem.arrays import MoleculeArrays, to_mol
 from moldiff.metrics.edm import EDMScores, edm_verdict
 from moldiff.metrics.reference import Reference, load_reference
 from moldiff.metrics.share import Share, requested_count
-from moldiff.metrics.strict import StrictScores, strict_verdict
+from moldiff.metrics.strict import Cause, StrictScores, strict_verdict
 from moldiff.metrics.table import report_table
 
 _SLOW = 1000  # from this number of molecules on, there is a progress bar
@@ -30,6 +30,12 @@ class Sizes:
     num_molecules: int
     mean_atoms: float
     mean_heavy_atoms: float
+
+    @classmethod
+    def of(cls, atoms: Sequence[int], heavy_atoms: Sequence[int]) -> Sizes:
+        """Of the numbers of atoms and of heavy atoms of each molecule."""
+        n = len(atoms)
+        return cls(n, sum(atoms) / n, sum(heavy_atoms) / n) if n else cls(0, math.nan, math.nan)
 
 
 @dataclass(frozen=True)
@@ -96,19 +102,20 @@ def evaluate(
     total = requested_count(len(molecules), requested)
     if isinstance(reference, str | os.PathLike):
         reference = load_reference(os.fspath(reference))
-    edm_verdicts, strict_verdicts, sizes = [], [], []
+    edm_verdicts, strict_verdicts, atoms, heavy_atoms = [], [], [], []
     without_hydrogen = without_coordinates = 0
     for mol in tqdm(_as_mols(molecules), "scoring", len(molecules), disable=None if len(molecules) > _SLOW else True):
         edm_verdicts.append(edm_verdict(mol))
         strict_verdicts.append(strict_verdict(mol))
         if mol is not None and mol.GetNumAtoms():
-            sizes.append((mol.GetNumAtoms(), mol.GetNumHeavyAtoms()))
-            without_hydrogen += mol.GetNumAtoms() == mol.GetNumHeavyAtoms()
+            atoms.append(mol.GetNumAtoms())
+            heavy_atoms.append(mol.GetNumHeavyAtoms())
+            without_hydrogen += atoms[-1] == heavy_atoms[-1] and strict_verdicts[-1].cause is Cause.RADICAL
             without_coordinates += mol.GetNumConformers() == 0
     notes = _reference_notes(reference)
     if without_hydrogen:
         notes += [
-            f"{without_hydrogen:,} molecules have no hydrogen atoms; both rules count hydrogens that are atoms only"
+            f"{without_hydrogen:,} molecules lack all hydrogens, which both rules expect as atoms with coordinates"
         ]
     if without_coordinates:
         notes += [f"{without_coordinates:,} molecules have no coordinates, which EDM's rule counts as failed"]
@@ -116,9 +123,7 @@ def evaluate(
         requested=total,
         edm=EDMScores.of(edm_verdicts, reference.edm_smiles if reference else None, total),
         strict=StrictScores.of(strict_verdicts, reference.smiles if reference else None, total),
-        sizes=Sizes(len(sizes), *(sum(column) / len(sizes) for column in zip(*sizes, strict=True)))
-        if sizes
-        else Sizes(0, math.nan, math.nan),
+        sizes=Sizes.of(atoms, heavy_atoms),
         reference=reference.name if reference else None,
         notes=tuple(notes),
     )

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 def report_table(report: Report) -> str:
     """Each share in percent, with its 95 % interval and the counts that it comes from."""
     edm, strict = report.edm, report.strict
-    novel = f"novel (not in {report.reference})"
     edm_rows = {
         "atom stable": edm.atom_stable,
         "molecule stable": edm.molecule_stable,
@@ -21,14 +20,14 @@ def report_table(report: Report) -> str:
         "valid × unique": edm.valid_and_unique,
         "valid × unique × novel": edm.valid_unique_and_novel,
         "unique": edm.unique,
-        novel: edm.novel,
+        "novel": edm.novel,
     }
     strict_rows = {
         "valid": strict.valid,
         "valid × unique": strict.valid_and_unique,
         "valid × unique × novel": strict.valid_unique_and_novel,
         "unique": strict.unique,
-        novel: strict.novel,
+        "novel": strict.novel,
         "neutral": strict.neutral,
         **{f"not valid: {cause}": share for cause, share in strict.causes.items() if share.count},
     }
@@ -43,6 +42,8 @@ def report_table(report: Report) -> str:
         *(_row(name, share) for name, share in strict_rows.items() if share is not None),
         "",
     ]
+    if report.reference is not None:
+        lines.append(f"Novel: not in {report.reference}")
     if sizes.num_molecules:
         lines.append(f"Mean size: {sizes.mean_atoms:.1f} atoms, {sizes.mean_heavy_atoms:.1f} of them heavy")
     return "\n".join([*lines, *(f"Note: {note}" for note in report.notes)])

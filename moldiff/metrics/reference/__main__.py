@@ -57,7 +57,9 @@ def main(out: Path) -> Reference:
         raise ValueError(f"Got {len(records)} molecules from qm9pack; expected {NUM_MOLECULES}")
     rows = sorted(edm_training_rows())
     molecules = (Chem.MolFromSmiles(records[row][0]) for row in tqdm(rows, "SMILES"))
-    reference = Reference.of("qm9", molecules, (records[row][1] for row in tqdm(rows, "geometries")))
+    reference = Reference.of(
+        "the training set of QM9", molecules, (records[row][1] for row in tqdm(rows, "geometries"))
+    )
     out.write_bytes(reference.to_bytes())
     return reference
 
