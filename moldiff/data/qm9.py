@@ -43,7 +43,8 @@ def qm9_table(source: str = "qm9pack") -> MoleculeTable:
 
 def build_table(records: Iterable[Record], source: str) -> MoleculeTable:
     """Find the bonds of all records, with a progress bar; those that cannot be explained are left out and counted."""
-    kept: list[Record] = []
+    index: list[int] = []
+    properties: list[tuple[float, ...]] = []
     molecules: list[MoleculeArrays] = []
     smiles: list[str] = []
     methods: Counter[str] = Counter()
@@ -55,15 +56,15 @@ def build_table(records: Iterable[Record], source: str) -> MoleculeTable:
             left_out.setdefault(str(error), []).append(record.index)
             continue
         methods[assignment.method] += 1
-        kept.append(record)
+        index.append(record.index)
+        properties.append(record.properties)
         molecules.append(assignment.molecule)
         smiles.append(assignment.smiles)
-    columns = np.array([record.properties for record in kept]).T
     metadata: dict[str, Any] = {"source": source, "methods": dict(methods), "left_out": left_out}
     return MoleculeTable.from_arrays(
         molecules,
-        index=[record.index for record in kept],
-        properties=dict(zip(PROPERTIES, columns, strict=True)),
+        index=index,
+        properties=dict(zip(PROPERTIES, zip(*properties, strict=True), strict=True)),
         smiles=smiles,
         metadata=metadata,
     )

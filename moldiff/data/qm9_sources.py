@@ -81,11 +81,15 @@ def read_qm9pack(folder: Path | None = None) -> Iterator[Record]:
     for part in (1, 2, 3):
         with open((folder or qm9pack_folder()) / f"qm9_part{part}.csv", newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
-                elements = row["Elements"].translate(_NO_BRACKETS).split(",")
-                numbers = np.array([_ATOMIC_NUMBERS[element] for element in elements])
-                positions = np.array(row["XYZ_Ang"].translate(_NO_BRACKETS).split(","), dtype=np.float64).reshape(-1, 3)
                 values = tuple(float(row[p.qm9pack]) * p.factor for p in PROPERTIES.values())
-                yield Record(int(row["Index"]), values, partial(assign_bonds, row["SMILES"], numbers, positions))
+                find = partial(_assign_qm9pack, row["SMILES"], row["Elements"], row["XYZ_Ang"])
+                yield Record(int(row["Index"]), values, find)
+
+
+def _assign_qm9pack(smiles: str, elements: str, coordinates: str) -> Assignment:
+    numbers = np.array([_ATOMIC_NUMBERS[element] for element in elements.translate(_NO_BRACKETS).split(",")])
+    positions = np.array(coordinates.translate(_NO_BRACKETS).split(","), dtype=np.float64)
+    return assign_bonds(smiles, numbers, positions.reshape(-1, 3))
 
 
 def gdb9_files(path: Path) -> tuple[Path, Path, Path]:

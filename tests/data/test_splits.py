@@ -1,31 +1,15 @@
-import csv
-
 import numpy as np
 import pytest
 
-from moldiff.data.qm9_sources import qm9pack_folder
 from moldiff.data.splits import edm_split, random_split
 
 
-@pytest.fixture(scope="module")
-def index_and_size():
-    rows = []
-    for part in (1, 2, 3):
-        with open(qm9pack_folder() / f"qm9_part{part}.csv", newline="") as file:
-            reader = csv.reader(file)
-            header = next(reader)
-            columns = header.index("Index"), header.index("N_atoms")
-            rows += [[int(row[column]) for column in columns] for row in reader]
-    return np.array(rows).T
-
-
-def test_edm_split_of_qm9(index_and_size):
-    index, size = index_and_size
-    split = edm_split(len(index))
-    assert (np.diff(index) > 0).all()
+def test_edm_split_of_qm9(qm9pack):
+    split = edm_split(len(qm9pack.index))
+    assert (np.diff(qm9pack.index) > 0).all()
     assert [len(part) for part in (split.train, split.val, split.test)] == [100_000, 17_748, 13_083]
-    assert index[split.train][:5].tolist() == [133161, 70467, 8226, 26624, 20504]
-    assert np.count_nonzero(size[split.train] == 19) == 13_832
+    assert qm9pack.index[split.train][:5].tolist() == [133161, 70467, 8226, 26624, 20504]
+    assert np.count_nonzero(qm9pack.size[split.train] == 19) == 13_832
 
 
 @pytest.mark.parametrize("split", [edm_split(), random_split(1000, 0.2, 0.1), random_split(3, 0.0, 0.0)])
