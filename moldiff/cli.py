@@ -91,7 +91,7 @@ def sample(
             for index, arrays in zip(batch.indices, batch.molecules, strict=True):
                 mol = record(arrays, index, seed, steps, generator.name)
                 valid += mol.GetIntProp("moldiff_valid")
-                writer.write(mol)
+                writer.write(mol, place=index)
     sys.stdout.write(f"{num_samples} molecules written to {out}, {valid} of them valid (strict rule)\n")
 
 

@@ -9,29 +9,18 @@ from pathlib import Path
 
 import torch
 from rdkit import Chem
-from torch import Tensor
 from tqdm import tqdm
 
 from moldiff.chem.arrays import MoleculeArrays, sanitized, to_mol
 from moldiff.chem.files import MoleculeWriter
-from moldiff.data.molecules import to_arrays
+from moldiff.diffusion.generate import SampledBatch, generate
 from moldiff.diffusion.model import Model, read_model
 from moldiff.diffusion.model_folder import write_model
-from moldiff.diffusion.noise import MoleculeNoise
 from moldiff.diffusion.precision import Precision, use_bfloat16
-from moldiff.diffusion.size_prior import SizePrior
 from moldiff.metrics.report import Report, evaluate
 from moldiff.metrics.strict import strict_verdict
 
 BUNDLED = Path(__file__).parent / "weights"
-
-
-@dataclass(frozen=True)
-class SampledBatch:
-    """Some finished molecules and their indices among the requested ones."""
-
-    indices: tuple[int, ...]
-    molecules: tuple[MoleculeArrays, ...]
 
 
 class MoleculeGenerator:
@@ -116,33 +105,11 @@ class MoleculeGenerator:
         progress: bool = True,
     ) -> Iterator[SampledBatch]:
         """Draw molecules and give each batch when it is finished; arguments as in `sample`. Batches hold similar sizes."""
-        for name, value in (("num_samples", num_samples), ("batch_size", batch_size), ("num_atoms", num_atoms or 1)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1: got {value}")
-        if num_steps is not None and num_steps < 1:
-            raise ValueError(f"num_steps must be at least 1: got {num_steps}; the default is {self.model.num_steps}")
-        sizes = self._sizes(num_samples, seed, num_atoms)
-        order = torch.argsort(sizes, stable=True, descending=True)
-        with tqdm(total=num_samples, unit="molecule", desc="sampling", disable=None if progress else True) as bar:
-            for chosen in order.split(batch_size):
-                yield SampledBatch(tuple(chosen.tolist()), self._denoise(sizes[chosen], chosen, seed, num_steps))
-                bar.update(len(chosen))
-
-    def _sizes(self, num_samples: int, seed: int, num_atoms: int | None) -> Tensor:
-        if num_atoms is not None:
-            return torch.full((num_samples,), num_atoms)
-        keys = -1 - torch.arange(num_samples)  # keys of their own: indices >= 0 are those of the noise
-        return SizePrior(self.model.statistics.sizes)(MoleculeNoise(seed, keys).uniform(torch.empty(num_samples)))
-
-    @torch.inference_mode()
-    def _denoise(self, sizes: Tensor, indices: Tensor, seed: int, num_steps: int | None) -> tuple[MoleculeArrays, ...]:
-        mask = (torch.arange(int(sizes.max())) < sizes[:, None]).to(self.device)
-        noise = MoleculeNoise(seed, indices.to(self.device))
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
-            batch = self.model.sampler(
-                self.model.denoiser, self.model.process, mask, num_steps or self.model.num_steps, noise
-            )
-        return tuple(to_arrays(batch, self.model.statistics.vocabulary))
+        batches = generate(self.model, num_samples, seed, num_steps, num_atoms, batch_size, self.bfloat16)
+        with tqdm(total=num_samples, unit="molecule", desc="sampling", disable=not progress) as bar:
+            for batch in batches:
+                yield batch
+                bar.update(len(batch.indices))
 
     def save_pretrained(self, folder: str | Path, card: str = "") -> None:
         """Write the model folder: `model.safetensors`, `config.yaml`, `card.md`.

@@ -6,6 +6,8 @@ import gzip
 import os
 import re
 import zlib
+from itertools import pairwise
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
@@ -45,7 +47,8 @@ class MoleculeWriter:
     """Writes molecules one by one to NAME.partial.EXT and renames that file to NAME.EXT at the end: a context manager.
 
     Each molecule is on disk when `write` returns. If the program is killed, or an exception leaves the block, the
-    partial file stays, and a further writer refuses to replace it.
+    partial file stays, and a further writer refuses to replace it. Records written with a `place` are put in the order
+    of their places when the file is complete.
 
     Raises:
         ValueError: if the ending is neither .sdf nor .xyz.
@@ -60,6 +63,7 @@ class MoleculeWriter:
         self.partial_path = self.path.with_name(f"{self.path.stem}.partial{self.path.suffix}")
         self.count = 0
         self._overwrite = overwrite
+        self._places: list[tuple[int, int]] = []  # of each record: its place and its length in bytes
         self._file: TextIO | None = None
         self._check()
 
@@ -69,13 +73,15 @@ class MoleculeWriter:
         self._file = self.partial_path.open("w" if self._overwrite else "x", encoding="utf-8", newline="\n")
         return self
 
-    def write(self, molecule: Chem.Mol | None) -> None:
+    def write(self, molecule: Chem.Mol | None, place: int | None = None) -> None:
         """Append one molecule, valid or not, with its properties (SDF only); None becomes a record without atoms."""
         if self._file is None:
             raise ValueError(f"MoleculeWriter of {self.path} is not open; expected it to be used in a `with` block")
         molecule = Chem.Mol() if molecule is None else molecule
-        self._file.write(_xyz_text(molecule) if self._format == ".xyz" else _sdf_text(molecule))
+        text = _xyz_text(molecule) if self._format == ".xyz" else _sdf_text(molecule)
+        self._file.write(text)
         self._file.flush()
+        self._places.append((self.count if place is None else place, len(text.encode())))
         self.count += 1
 
     def __exit__(
@@ -88,9 +94,22 @@ class MoleculeWriter:
         self._file.close()
         self._file = None
         if kind is None:
+            self._put_in_order()
             self.partial_path.replace(self.path)
         elif self.count == 0:
             self.partial_path.unlink()
+
+    def _put_in_order(self) -> None:
+        """Rewrite the partial file with its records in the order of their places, if they are not."""
+        if all(a[0] <= b[0] for a, b in pairwise(self._places)):
+            return
+        data, start, records = self.partial_path.read_bytes(), 0, []
+        for place, length in self._places:
+            records.append((place, data[start : start + length]))
+            start += length
+        ordered = self.partial_path.with_name(f"{self.path.stem}.ordered{self.path.suffix}")
+        ordered.write_bytes(b"".join(record for _, record in sorted(records, key=itemgetter(0))))
+        ordered.replace(self.partial_path)
 
     def _check(self) -> None:
         if not self.path.parent.is_dir():

@@ -1,6 +1,7 @@
 """Training: the LightningModule and its callbacks."""
 
 from moldiff.training.module import DiffusionModule
+from moldiff.training.sample_scores import SampleScores
 from moldiff.training.throughput import Throughput
 
-__all__ = ["DiffusionModule", "Throughput"]
+__all__ = ["DiffusionModule", "SampleScores", "Throughput"]

@@ -179,3 +179,14 @@ def test_nothing_is_left_of_a_run_that_wrote_nothing(tmp_path: Path) -> None:
 def test_writing_outside_the_block(embed: Embed, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="`with` block"):
         MoleculeWriter(tmp_path / "a.sdf").write(embed("C"))
+
+
+def test_records_with_places_end_up_in_their_order(embed: Embed, tmp_path: Path) -> None:
+    names = ["CCO", "C", "CCCC", "CO"]
+    with MoleculeWriter(tmp_path / "a.sdf") as writer:
+        for place in (2, 0, 3, 1):
+            mol = embed(names[place])
+            mol.SetProp("_Name", names[place])
+            writer.write(mol, place)
+    assert [mol.GetProp("_Name") for mol in read_molecules(tmp_path / "a.sdf") if mol] == names
+    assert [path.name for path in tmp_path.iterdir()] == ["a.sdf"]

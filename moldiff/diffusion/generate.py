@@ -1,0 +1,70 @@
+"""From a trained model to molecules: sizes, noise, batches, sampler."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from moldiff.chem.arrays import MoleculeArrays
+from moldiff.data.molecules import to_arrays
+from moldiff.diffusion.model import Model
+from moldiff.diffusion.noise import MoleculeNoise
+from moldiff.diffusion.size_prior import SizePrior
+
+
+@dataclass(frozen=True)
+class SampledBatch:
+    """Some finished molecules and their indices among the requested ones."""
+
+    indices: tuple[int, ...]
+    molecules: tuple[MoleculeArrays, ...]
+
+
+def generate(
+    model: Model,
+    num_samples: int,
+    seed: int = 0,
+    num_steps: int | None = None,
+    num_atoms: int | None = None,
+    batch_size: int = 64,
+    bfloat16: bool = False,
+) -> Iterator[SampledBatch]:
+    """Draw molecules on the model's device and give each batch, of similar sizes, when it is finished.
+
+    Molecule i depends on the model, the seed, the number of steps and i only. Arguments as in `MoleculeGenerator.sample`.
+    """
+    for name, value in (("num_samples", num_samples), ("batch_size", batch_size)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1: got {value}")
+    if num_steps is not None and num_steps < 1:
+        raise ValueError(f"num_steps must be at least 1: got {num_steps}; the model's default is {model.num_steps}")
+    if num_atoms is not None and num_atoms < 1:
+        raise ValueError(
+            f"num_atoms must be at least 1: got {num_atoms}; leave it out to draw sizes from the training data"
+        )
+    sizes = _sizes(model, num_samples, seed, num_atoms)
+    for chosen in torch.argsort(sizes, stable=True, descending=True).split(batch_size):
+        molecules = _denoise(model, sizes[chosen], chosen, seed, num_steps or model.num_steps, bfloat16)
+        yield SampledBatch(tuple(chosen.tolist()), molecules)
+
+
+def _sizes(model: Model, num_samples: int, seed: int, num_atoms: int | None) -> Tensor:
+    if num_atoms is not None:
+        return torch.full((num_samples,), num_atoms)
+    keys = -1 - torch.arange(num_samples)  # keys of their own: indices >= 0 are those of the noise
+    return SizePrior(model.statistics.sizes)(MoleculeNoise(seed, keys).uniform(torch.empty(num_samples)))
+
+
+@torch.inference_mode()
+def _denoise(
+    model: Model, sizes: Tensor, indices: Tensor, seed: int, num_steps: int, bfloat16: bool
+) -> tuple[MoleculeArrays, ...]:
+    device = next(model.denoiser.parameters()).device
+    mask = (torch.arange(int(sizes.max())) < sizes[:, None]).to(device)
+    noise = MoleculeNoise(seed, indices.to(device))
+    with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
+        batch = model.sampler(model.denoiser, model.process, mask, num_steps, noise)
+    return tuple(to_arrays(batch, model.statistics.vocabulary))
