@@ -7,10 +7,10 @@ from typing import Any
 
 _PUBLIC = {
     "MolBatch": "batch",
-    "MoleculeDataModule": "datamodule",
+    "MoleculeDataModule": "datamodules",
     "MoleculeTable": "table",
-    "QM9DataModule": "qm9_datamodule",
-    "SDFDataModule": "sdf_datamodule",
+    "QM9DataModule": "datamodules",
+    "SDFDataModule": "datamodules",
     "SizeBatchSampler": "batching",
     "Statistics": "statistics",
 }
