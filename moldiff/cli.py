@@ -150,8 +150,8 @@ def _call(name: str, function: Callable[..., Any], arguments: list[str]) -> None
     import jsonargparse
 
     parser = jsonargparse.ArgumentParser(prog=f"moldiff {name}", description=(function.__doc__ or "").split("\n")[0])
-    switches = {"overwrite"} & set(function.__annotations__)
+    switches: set[str | int] = {"overwrite"} & set(function.__annotations__)
     parser.add_function_arguments(function, skip=switches)
-    for switch in sorted(switches):
+    for switch in switches:
         parser.add_argument(f"--{switch}", action="store_true", help="Replace the output if it exists.")
     function(**vars(parser.parse_args(arguments)))

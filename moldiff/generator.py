@@ -48,9 +48,9 @@ class MoleculeGenerator:
         """Load a bundled model by its name, a model folder, or a checkpoint of `moldiff fit`.
 
         Args:
-            model: name of a bundled model ("qm9"), or the path of a folder made by `moldiff export`, or of a .ckpt file.
+            model: name of a bundled model ("qm9"), or path of a folder made by `moldiff export`, or of a .ckpt file.
             device: torch device; a GPU if there is one, else the CPU.
-            precision: of matrix products; "auto" takes bfloat16 where the hardware is fast at it. Coordinates are float32.
+            precision: of matrix products; "auto" takes bfloat16 where the hardware is fast at it.
 
         Raises:
             FileNotFoundError: if there is no such model.
@@ -104,7 +104,7 @@ class MoleculeGenerator:
         batch_size: int = 64,
         progress: bool = True,
     ) -> Iterator[SampledBatch]:
-        """Draw molecules and give each batch when it is finished; arguments as in `sample`. Batches hold similar sizes."""
+        """Draw molecules and give each batch, of similar sizes, when it is finished; arguments as in `sample`."""
         batches = generate(self.model, num_samples, seed, num_steps, num_atoms, batch_size, self.bfloat16)
         with tqdm(total=num_samples, unit="molecule", desc="sampling", disable=not progress) as bar:
             for batch in batches:
@@ -156,7 +156,7 @@ class Samples:
 
 
 def record(arrays: MoleculeArrays, index: int, seed: int, num_steps: int, model: str) -> Chem.Mol:
-    """A drawn molecule with a title and its properties: seed, index, steps, model and `moldiff_valid` (the strict rule)."""
+    """A drawn molecule with a title and properties: seed, index, steps, model, `moldiff_valid` (the strict rule)."""
     mol = to_mol(arrays)
     mol.SetProp("_Name", f"{model}-seed{seed}-{index}")
     for key, value in (("seed", seed), ("index", index), ("num_steps", num_steps)):

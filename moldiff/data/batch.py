@@ -14,11 +14,11 @@ from torch import Tensor
 class MolBatch:
     """B molecules, padded to N atoms; bonds are packed symmetric pairs.
 
-    A pair property of N atoms is stored for the P = N(N-1)/2 pairs (i, j) with i > j, at the place i(i-1)/2 + j, so that
-    padding with atoms only appends entries. Padded atoms stand at the end; their entries are 0 and mean nothing.
+    A pair property of N atoms is stored for the P = N(N-1)/2 pairs (i, j) with i > j, at the place i(i-1)/2 + j, so
+    that padding with atoms only appends entries. Padded atoms stand at the end; their entries are 0 and mean nothing.
 
-    In data, `atom_types`, `charges` and `bond_types` are class indices. In a noisy batch a process may put a real-valued
-    relaxation with one more axis (B, N, K) in their place. A field that a model does not know is None.
+    In data, `atom_types`, `charges` and `bond_types` are class indices. In a noisy batch a process may put a
+    real-valued relaxation with one more axis (B, N, K) in their place. A field that a model does not know is None.
     """
 
     pos: Float[Tensor, "B N 3"]  # Å
@@ -59,7 +59,7 @@ class MolBatch:
         return self.mask.shape[0]
 
     def _map(self, function: Any) -> MolBatch:
-        return MolBatch(*(None if x is None else function(x) for x in self.__dict__.values()))
+        return self.replace(**{k: None if x is None else function(x) for k, x in self.__dict__.items()})
 
 
 _PAIRS: dict[tuple[int, torch.device], tuple[Tensor, Tensor]] = {}

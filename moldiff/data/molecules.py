@@ -10,7 +10,7 @@ from moldiff.data.batch import MolBatch
 
 
 def to_arrays(batch: MolBatch, vocabulary: Vocabulary) -> list[MoleculeArrays]:
-    """The molecules of a batch without padding; a batch without charges is taken as neutral, without bonds as unknown."""
+    """The molecules of a batch without padding; without charges they are neutral, without bonds these are unknown."""
     elements, charges = np.array(vocabulary.atomic_numbers), np.array(vocabulary.charges)
     if batch.atom_types is None:
         raise ValueError("the batch has no atom types: molecules need elements; add a process for atom_types")

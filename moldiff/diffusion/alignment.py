@@ -14,8 +14,9 @@ def align(
 ) -> Float[Tensor, "B N 3"]:
     """Permute (Hungarian assignment), then turn (Kabsch, proper rotations) each molecule's noise towards its data.
 
-    Both must be centred, with padded atoms at zero. The noise of a molecule stays the same set of points up to a rotation, so
-    its distribution is unchanged while the paths to the data get shorter. Computed in float64, whatever the autocast.
+    Both must be centred, with padded atoms at zero. The noise of a molecule stays the same set of points up to a
+    rotation, so its distribution is unchanged while the paths to the data get shorter. Computed in float64, whatever
+    the autocast.
     """
     with torch.autocast(noise.device.type, enabled=False):
         points, target = noise.double(), data.double()
@@ -23,7 +24,8 @@ def align(
         u, _, vh = torch.linalg.svd(points.transpose(1, 2) @ target)
         sign = torch.linalg.det(u @ vh)
         u = torch.cat([u[:, :, :2], u[:, :, 2:] * sign[:, None, None]], -1)
-        return (points @ (u @ vh)).to(noise.dtype)
+        aligned: Tensor = (points @ (u @ vh)).to(noise.dtype)
+    return aligned
 
 
 def _assign(noise: Tensor, data: Tensor, mask: Tensor) -> Tensor:

@@ -18,8 +18,8 @@ from moldiff.diffusion.schedule import LinearSchedule, NoiseSchedule
 class CategoricalProcess(Process):
     """q(x_t | x_0) = alpha delta(x_0) + (1 - alpha) prior (Austin 2021, D3PM; Campbell 2024, discrete flow matching).
 
-    The prior is the marginal law of the training data (Vignac 2023), uniform, or one absorbing token, whose index is the
-    number of classes. The network's output are logits of x_0; the loss is their cross-entropy.
+    The prior is the marginal law of the training data (Vignac 2023), uniform, or one absorbing token, whose index is
+    the number of classes. The network's output are logits of x_0; the loss is their cross-entropy.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class CategoricalProcess(Process):
         noise: Noise,
         options: StepOptions,
     ) -> Int[Tensor, "B L"]:
-        """See `Process`. Jumps to tokens of the estimate at the path's rate, or the exact posterior (`options.posterior`)."""
+        """See `Process`. Jumps at the path's rate to tokens of the estimate, or draws from the exact posterior."""
         alpha_t, alpha_s = self.schedule(t).alpha, self.schedule(s).alpha
         probabilities = estimate if options.temperature == 1 else sharpen(estimate, options.temperature)
         choice = noise.uniform(torch.empty(mask.shape, device=mask.device))

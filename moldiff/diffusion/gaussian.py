@@ -20,10 +20,10 @@ Parameterisation = Literal["x0", "eps", "v"]
 class GaussianProcess(Process):
     """x_t = alpha x_0 + sigma eps with centred normal eps of standard deviation `scale` (Hoogeboom 2022, section 3.1).
 
-    The output of the network is the clean coordinates (x0), the noise (eps) or the velocity d_alpha x_0 + d_sigma eps (v), all
-    in Å. The loss is the squared error of the quantity named by `loss_target`, in units of `scale`; each is a weighting of the
-    same error of x0: 1, (alpha/sigma)^2 and, on the linear path, 1/sigma^2. `loss_floor` tames the weights that grow
-    without bound near the data: a weight w^-2 becomes (w + floor)^-2.
+    The output of the network is the clean coordinates (x0), the noise (eps) or the velocity d_alpha x_0 + d_sigma eps
+    (v), all in Å. The loss is the squared error of the quantity named by `loss_target`, in units of `scale`; each is
+    a weighting of the same error of x0: 1, (alpha/sigma)^2 and, on the linear path, 1/sigma^2. `loss_floor` tames the
+    weights that grow without bound near the data: a weight w^-2 becomes (w + floor)^-2.
     """
 
     def __init__(
@@ -39,7 +39,8 @@ class GaussianProcess(Process):
     ) -> None:
         """`scale`: standard deviation of the prior per coordinate, Å. `schedule`: linear if not given.
 
-        `align_noise`: see `align`. `centre`: keep the noise of a molecule at zero mean (coordinates; not for other features).
+        `align_noise`: see `align`. `centre`: keep the noise of a molecule at zero mean (coordinates; not for other
+        features).
         """
         super().__init__()
         if scale <= 0 or loss_floor < 0 or weight < 0:
@@ -96,7 +97,7 @@ class GaussianProcess(Process):
         noise: Noise,
         options: StepOptions,
     ) -> Float[Tensor, "B L 3"]:
-        """See `Process`. DDIM's family (Song 2021, eq. 12) for any alpha, sigma: keeps the law of x_s if the estimate is true."""
+        """See `Process`. DDIM's family (Song 2021, eq. 12): keeps the law of x_s if the estimate is true."""
         now, then = self.schedule(t), self.schedule(s)
         ratio = then.sigma / now.sigma.clamp(min=1e-12)
         fresh = (

@@ -34,7 +34,8 @@ def generate(
 ) -> Iterator[SampledBatch]:
     """Draw molecules on the model's device and give each batch, of similar sizes, when it is finished.
 
-    Molecule i depends on the model, the seed, the number of steps and i only. Arguments as in `MoleculeGenerator.sample`.
+    Molecule i depends on the model, the seed, the number of steps and i only. Arguments as in
+    `MoleculeGenerator.sample`.
     """
     for name, value in (("num_samples", num_samples), ("batch_size", batch_size)):
         if value < 1:
@@ -46,7 +47,9 @@ def generate(
             f"num_atoms must be at least 1: got {num_atoms}; leave it out to draw sizes from the training data"
         )
     sizes = _sizes(model, num_samples, seed, num_atoms)
-    for chosen in torch.argsort(sizes, stable=True, descending=True).split(batch_size):
+    order = torch.argsort(sizes, stable=True, descending=True)
+    for first in range(0, num_samples, batch_size):
+        chosen = order[first : first + batch_size]
         molecules = _denoise(model, sizes[chosen], chosen, seed, num_steps or model.num_steps, bfloat16)
         yield SampledBatch(tuple(chosen.tolist()), molecules)
 

@@ -39,8 +39,8 @@ class StreamNoise(Noise):
 class MoleculeNoise(Noise):
     """Numbers that depend on the seed, the molecule's index, the count of draws and the place in the molecule only.
 
-    So a molecule gets the same noise in whatever batch, at whatever padding and on whatever device it is made. The numbers
-    are hashes of these keys by the finaliser of SplitMix64 (Steele, Lea & Flood 2014).
+    So a molecule gets the same noise in whatever batch, at whatever padding and on whatever device it is made. The
+    numbers are hashes of these keys by the finaliser of SplitMix64 (Steele, Lea & Flood 2014).
     """
 
     def __init__(self, seed: int, indices: Int[Tensor, " B"]) -> None:
@@ -60,7 +60,8 @@ class MoleculeNoise(Noise):
 
     def normal(self, like: Float[Tensor, "B *S"]) -> Float[Tensor, "B *S"]:
         """See `Noise`."""
-        return torch.special.ndtri(self.uniform(like))
+        numbers: Tensor = torch.special.ndtri(self.uniform(like))
+        return numbers
 
 
 _GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed integer

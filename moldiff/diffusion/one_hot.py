@@ -26,7 +26,7 @@ class OneHotGaussianProcess(Process):
         weight: float = 1.0,
         scale: float = 0.25,
     ) -> None:
-        """Arguments as in `GaussianProcess`, which does the work; `scale` is the value of the true class (EDM: 0.25)."""
+        """Arguments as in `GaussianProcess`, which does the work; `scale`: value of the true class (EDM: 0.25)."""
         super().__init__()
         self.scale = scale
         self.gaussian = GaussianProcess(

@@ -16,8 +16,8 @@ from moldiff.diffusion.noise import Noise
 class StepOptions:
     """How a sampler's steps are taken.
 
-    stochasticity: share of fresh noise in Gaussian steps: 0 is the deterministic ODE / DDIM step, 1 the ancestral (DDPM) one.
-    jump_rate: how often categorical tokens are redrawn from the prediction, relative to the rate that the path asks for.
+    stochasticity: share of fresh noise in Gaussian steps: 0 = deterministic ODE / DDIM step, 1 = ancestral (DDPM).
+    jump_rate: how often categorical tokens are redrawn from the prediction, relative to the rate of the path.
     temperature: divides the logits of the class probabilities before tokens are drawn.
     posterior: take categorical steps from the exact posterior (D3PM) in place of jumps.
     """
@@ -33,12 +33,12 @@ class StepOptions:
             raise ValueError(f"stochasticity must lie in [0, 1]: got {self.stochasticity}; 0 = ODE, 1 = ancestral")
         if self.jump_rate <= 0 or self.temperature <= 0:
             raise ValueError(
-                f"jump_rate and temperature must be positive: got {self.jump_rate} and {self.temperature}; use 1 for neither"
+                f"jump_rate and temperature must be positive: got {self.jump_rate} and {self.temperature}; try 1"
             )
 
 
 class Process(nn.Module, ABC):
-    """How one field is noised, denoised and scored. L is the number of entries (atoms or pairs), `mask` says which exist.
+    """How one field is noised, denoised and scored. L: number of entries (atoms or pairs); `mask`: which exist.
 
     A *clean estimate* is what the network's output says of the clean field: coordinates, or class probabilities.
     """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
+from itertools import pairwise
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -59,7 +59,7 @@ class EulerSampler(Sampler):
         """See `Sampler`. One evaluation of the network a step."""
         x, context = process.prior(mask, noise), context or Context()
         times = self.grid(num_steps).to(mask.device)
-        for t, s in zip(times[:-1], times[1:], strict=True):
+        for t, s in pairwise(times):
             estimate = _estimate(denoiser, process, x, t, context)
             x = process.step(x, estimate, _rows(t, mask), _rows(s, mask), noise, self.options)
             context = replace(context, previous=estimate)
@@ -67,7 +67,7 @@ class EulerSampler(Sampler):
 
 
 class AncestralSampler(EulerSampler):
-    """Ancestral sampling (Ho 2020, DDPM; Austin 2021, D3PM): fresh noise in each step, exact posteriors, equal steps."""
+    """Ancestral sampling (Ho 2020, DDPM; Austin 2021, D3PM): fresh noise, exact posteriors, equal steps."""
 
     def __init__(self, grid: TimeGrid | None = None, temperature: float = 1.0) -> None:
         """`grid`: uniform if not given."""
@@ -78,8 +78,8 @@ class AncestralSampler(EulerSampler):
 class HeunSampler(Sampler):
     """Second-order steps for coordinates (trapezoid rule on the clean estimate, as DPM-Solver++ 2S, Lu 2022).
 
-    Each step asks the network again at its end and repeats the coordinates' step with the mean of both estimates; classes take the
-    first-order step. All but the last step cost two evaluations.
+    Each step asks the network again at its end and repeats the coordinates' step with the mean of both estimates;
+    classes take the first-order step. All but the last step cost two evaluations.
     """
 
     def __init__(self, grid: TimeGrid | None = None, jump_rate: float = 1.0, temperature: float = 1.0) -> None:
@@ -100,7 +100,7 @@ class HeunSampler(Sampler):
         x, context = process.prior(mask, noise), context or Context()
         times = self.grid(num_steps).to(mask.device)
         estimate = _estimate(denoiser, process, x, times[0], context)
-        for t, s in zip(times[:-1], times[1:-1], strict=False):
+        for t, s in pairwise(times[:-1]):
             first = process.step(x, estimate, _rows(t, mask), _rows(s, mask), noise, self.options)
             context = replace(context, previous=estimate)
             at_end = _estimate(denoiser, process, first, s, context)

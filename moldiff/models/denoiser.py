@@ -19,9 +19,9 @@ FIELDS = ("pos", "atom_types", "charges", "bond_types")
 class Prediction:
     """What is said of each field of a noisy batch.
 
-    As the output of a denoiser: `pos` in the parameterisation of its process (clean coordinates, noise or velocity; Å) and
-    logits of the classes. As a *clean estimate* (after `JointProcess.estimate`): clean coordinates and class probabilities.
-    A field that the denoiser does not predict is None.
+    As the output of a denoiser: `pos` in the parameterisation of its process (clean coordinates, noise or velocity;
+    Å) and logits of the classes. As a *clean estimate* (after `JointProcess.estimate`): clean coordinates and class
+    probabilities. A field that the denoiser does not predict is None.
     """
 
     pos: Float[Tensor, "B N 3"]
@@ -48,8 +48,9 @@ class Context:
 class Denoiser(nn.Module, ABC):
     """A network that says what a noisy batch was before the noise.
 
-    Promises: E(3) equivariance (coordinates turn, reflect and shift with the input's, the rest is invariant), equivariance
-    to the order of atoms, independence of the molecules in a batch, no influence of padding, and an unchanged input.
+    Promises: E(3) equivariance (coordinates turn, reflect and shift with the input's, the rest is invariant),
+    equivariance to the order of atoms, independence of the molecules in a batch, no influence of padding, and an
+    unchanged input.
     """
 
     self_conditioning: bool = False  # whether `Context.previous` is read

@@ -18,7 +18,8 @@ from moldiff.nn.pairs import Pairs
 class EquivariantGraphTransformer(Denoiser):
     """Node scalars, node vectors and pair features, updated by blocks of attention with pair biases.
 
-    Vectors start from the centred coordinates, so every output is invariant or turns with the input, reflections included.
+    Vectors start from the centred coordinates, so every output is invariant or turns with the input, reflections
+    included.
     """
 
     def __init__(
@@ -34,7 +35,7 @@ class EquivariantGraphTransformer(Denoiser):
         length_scale: float = 1.72,
         self_conditioning: bool = True,
     ) -> None:
-        """`length_scale`: the unit of length inside the network, in Å (about the spread of a molecule's coordinates)."""
+        """`length_scale`: the unit of length inside the network, Å (about the spread of the coordinates)."""
         super().__init__()
         if width % num_heads:
             raise ValueError(f"width must be a multiple of num_heads: got {width} and {num_heads}; change one of them")

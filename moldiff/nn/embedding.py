@@ -12,6 +12,8 @@ from torch import Tensor, nn
 class TimeEmbedding(nn.Module):
     """Sines and cosines of the time at geometric frequencies, then a small network (Vaswani 2017; Ho 2020)."""
 
+    frequencies: Tensor
+
     def __init__(self, width: int, num_frequencies: int = 32, max_frequency: float = 1000.0) -> None:
         super().__init__()
         frequencies = torch.exp(torch.linspace(0, math.log(max_frequency), num_frequencies))
@@ -27,6 +29,8 @@ class TimeEmbedding(nn.Module):
 
 class GaussianBasis(nn.Module):
     """A distance as Gaussian bumps at evenly spaced centres, one spacing wide (Schütt 2017, SchNet)."""
+
+    centres: Tensor
 
     def __init__(self, num_bases: int, cutoff: float) -> None:
         """`cutoff`: the last centre, in the unit of the distances; what lies beyond fades to zero."""

@@ -17,8 +17,9 @@ EPSILON = 1e-4  # inside square roots of squared lengths: keeps the gradient fin
 class GraphTransformerBlock(nn.Module):
     """Updates node scalars s, node vectors v and packed pair features e.
 
-    The pair features see the distances in all vector channels; attention takes a bias from the pairs; vectors move along
-    differences to other atoms' vectors with weights from the pairs; the feed-forward part reads the vectors' lengths.
+    The pair features see the distances in all vector channels; attention takes a bias from the pairs; vectors move
+    along differences to other atoms' vectors with weights from the pairs; the feed-forward part reads the vectors'
+    lengths.
     """
 
     def __init__(self, width: int, pair_width: int, vector_channels: int, num_heads: int, expansion: int) -> None:

@@ -31,7 +31,7 @@ class Pairs:
         """Packed pairs as a symmetric matrix with a diagonal of zeros."""
         n = self.mask.shape[1]
         padded = torch.nn.functional.pad(packed, (0, 0, 0, 1))
-        return padded[:, self.to_full].unflatten(1, (n, n))
+        return padded[:, self.to_full].reshape(len(packed), n, n, -1)
 
     def sum_symmetric(self, packed: Float[Tensor, "B P K"]) -> Float[Tensor, "B N K"]:
         """Sum over the partners of each atom: out_i = sum_j x_ij with x_ij = x_ji."""

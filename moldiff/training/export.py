@@ -24,8 +24,8 @@ def export_checkpoint(checkpoint: Path, out: Path, card: Path | None = None) -> 
     averaged = "averaged" if "averaging_state" in state else "raw"
     statistics = state["statistics"]
     run = (
-        f"Trained for {state['global_step']} steps ({state['epoch']} whole epochs) on {statistics['num_molecules']} molecules"
-        f" with the elements {', '.join(statistics['vocabulary']['elements'])}; {averaged} weights."
+        f"Trained for {state['global_step']} steps ({state['epoch']} whole epochs) on {statistics['num_molecules']} "
+        f"molecules with the elements {', '.join(statistics['vocabulary']['elements'])}; {averaged} weights."
     )
     body = yaml.safe_dump(settings, sort_keys=False)
     write_model(read_model(checkpoint), out, f"{text.rstrip()}\n\n## Training run\n\n{run}\n\n```yaml\n{body}```\n")

@@ -16,20 +16,20 @@ from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.batch import MolBatch
 from moldiff.data.statistics import Statistics
 from moldiff.diffusion.joint import JointProcess, centre
+from moldiff.diffusion.model import load_weights
 from moldiff.diffusion.noise import Noise, StreamNoise
 from moldiff.diffusion.process import Process
 from moldiff.diffusion.sampler import EulerSampler, Sampler
 from moldiff.models.denoiser import Context, Denoiser
 from moldiff.training.muon import MuonAdamW
-from moldiff.diffusion.model import load_weights
 
 
 class DiffusionModule(pl.LightningModule):
     """Trains a denoiser to undo a joint noise process.
 
-    The network and the processes are built when the data are known (`configure_model`), for their vocabulary and statistics,
-    which are kept in every checkpoint. All random numbers of a step depend on the seed and the step only, so an
-    interrupted run goes on as an uninterrupted one.
+    The network and the processes are built when the data are known (`configure_model`), for their vocabulary and
+    statistics, which are kept in every checkpoint. All random numbers of a step depend on the seed and the step only,
+    so an interrupted run goes on as an uninterrupted one.
     """
 
     denoiser: Denoiser
@@ -61,10 +61,10 @@ class DiffusionModule(pl.LightningModule):
             lr: learning rate of Muon; AdamW takes half of it.
             weight_decay: decoupled weight decay.
             warmup_steps: steps of linear warm-up.
-            decay_fraction: last part of the planned steps in which the rate falls linearly to zero; 0 keeps it constant.
+            decay_fraction: last share of the planned steps, in which the rate falls linearly to zero; 0: constant.
             self_conditioning: how often the network sees its own earlier estimate (Chen 2023), if it can.
             data_focus: share of the times that are drawn from Beta(1, 2), nearer to the data; the others are uniform.
-            init_from: model folder or checkpoint whose weights the run starts from (a new run; to resume use --ckpt_path).
+            init_from: model folder or checkpoint whose weights a new run starts from (to resume, use --ckpt_path).
             compile: compile the network's blocks with TorchInductor (needs a C++ compiler; 1-3 minutes at the start).
             seed: seed of times and noise.
         """

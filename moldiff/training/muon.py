@@ -14,7 +14,8 @@ class MuonAdamW(Optimizer):
     """Muon (Jordan 2024) on the 2-D weights of the hidden blocks, AdamW (Loshchilov 2019) on everything else.
 
     Both see the same schedule through `param_groups`; Muon's update is scaled to the size of AdamW's (Liu 2025), so one
-    learning rate serves both. Behaves as a single optimizer for clipping, accumulation, averaging, schedules and checkpoints.
+    learning rate serves both. Behaves as a single optimizer for clipping, accumulation, averaging, schedules and
+    checkpoints.
     """
 
     def __init__(
@@ -26,8 +27,9 @@ class MuonAdamW(Optimizer):
         betas: tuple[float, float] = (0.9, 0.98),
         weight_decay: float = 0.0,
     ) -> None:
-        """Learning rate of Muon, and of AdamW (half of it if not given); matrices of modules named `blocks` go to Muon."""
-        hidden, rest = [], []
+        """`lr`: of Muon, for matrices in modules named `blocks`; `adamw_lr`: of the rest, half of it if None."""
+        hidden: list[nn.Parameter] = []
+        rest: list[nn.Parameter] = []
         for name, parameter in named_parameters:
             if parameter.requires_grad:
                 (hidden if parameter.dim() == 2 and "blocks." in name else rest).append(parameter)

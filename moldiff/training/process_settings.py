@@ -10,7 +10,7 @@ _M_MMAP_MAX, _M_TRIM_THRESHOLD = -4, -1
 
 
 def keep_freed_memory() -> bool:
-    """Let glibc keep freed memory for re-use in place of returning it to the system, where it would be faulted in again.
+    """Let glibc keep freed memory for re-use, in place of giving it back to the system and faulting it in again.
 
     Elementwise work on tensors of many megabytes becomes several times faster; the process keeps its peak memory.
     Returns whether the settings were made: not on other C libraries, nor if GLIBC_TUNABLES sets the allocator already.

@@ -15,7 +15,7 @@ from moldiff.training.module import DiffusionModule
 
 
 class SampleScores(pl.Callback):
-    """Draws molecules at validation, with the averaged weights if averaging is on, and logs their scores as `samples/...`."""
+    """Logs scores of molecules drawn at validation, from the averaged weights if averaging is on, as `samples/...`."""
 
     def __init__(
         self, num_samples: int = 100, every_n_epochs: int = 1, num_steps: int | None = None, seed: int = 0
@@ -34,7 +34,8 @@ class SampleScores(pl.Callback):
         """Sample before the first batch, when averaged weights are in place whatever the order of the callbacks."""
         due = (trainer.current_epoch + 1) % self.every_n_epochs == 0 and not trainer.sanity_checking
         if batch_idx == 0 and dataloader_idx == 0 and due and trainer.is_global_zero:
-            assert isinstance(pl_module, DiffusionModule) and pl_module.statistics is not None
+            assert isinstance(pl_module, DiffusionModule)
+            assert pl_module.statistics is not None
             model = Model(
                 pl_module.denoiser, pl_module.process, pl_module.sampler, pl_module.num_steps, pl_module.statistics, {}
             )
