@@ -1,6 +1,8 @@
 """Denoisers: one architecture per file."""
 
 from moldiff.models.denoiser import Context, Denoiser, Prediction
+from moldiff.models.egnn import EGNN
 from moldiff.models.graph_transformer import EquivariantGraphTransformer
+from moldiff.models.tensor_field_network import TensorFieldNetwork
 
-__all__ = ["Context", "Denoiser", "EquivariantGraphTransformer", "Prediction"]
+__all__ = ["EGNN", "Context", "Denoiser", "EquivariantGraphTransformer", "Prediction", "TensorFieldNetwork"]
