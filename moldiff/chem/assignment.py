@@ -12,6 +12,7 @@ from rdkit import Chem, rdBase
 
 from moldiff.chem.arrays import MoleculeArrays, from_mol, pair_indices, sanitized
 from moldiff.chem.perception import perceive_bonds
+from moldiff.chem.smiles import canonical_smiles
 
 Method = Literal["order", "isomorphism", "file", "perception"]
 
@@ -154,14 +155,6 @@ def _problem(mol: Chem.Mol) -> str | None:
     if any(atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
         return "radical"
     return "charged" if Chem.GetFormalCharge(mol) else None
-
-
-def canonical_smiles(mol: Chem.Mol) -> str:
-    """Canonical SMILES without stereo and without hydrogens, as used for uniqueness and novelty."""
-    mol = Chem.Mol(mol)
-    Chem.RemoveStereochemistry(mol)  # the hydrogen of an imine would otherwise be kept for its double bond
-    with rdBase.BlockLogs():
-        return str(Chem.MolToSmiles(Chem.RemoveHs(mol), isomericSmiles=False))
 
 
 @cache

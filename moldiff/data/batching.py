@@ -13,9 +13,9 @@ class SizeBatchSampler(Sampler[list[int]]):
     """Lists of molecule numbers, similar in size within a list, for the `batch_sampler` of a `DataLoader`.
 
     Shuffled, the molecules are permuted, cut into windows of `window` batches, sorted by size within each window and
-    cut into batches, whose order is shuffled; not shuffled, they are sorted by size once. Every molecule comes once per
-    epoch (with several processes a few come twice, so that all processes get as many batches). The order is a function
-    of `seed` and `epoch` alone.
+    cut into batches, whose order is shuffled; not shuffled, they are sorted by size once, and the batches come in one
+    fixed mixed order, so that the first few hold all sizes. Every molecule comes once per epoch (with several processes
+    a few come twice, so that all processes get as many batches). The order is a function of `seed` and `epoch` alone.
 
     Args:
         sizes: number of atoms of each molecule (M,).
@@ -83,4 +83,7 @@ class SizeBatchSampler(Sampler[list[int]]):
             window = order[first : first + step]
             window = window[np.argsort(self.sizes[window], kind="stable")]
             batches += [window[k : k + self.batch_size] for k in range(0, len(window), self.batch_size)]
-        return [batches[k] for k in generator.permutation(len(batches))] if self.shuffle else batches
+        order = (
+            generator.permutation(len(batches)) if self.shuffle else np.random.default_rng(0).permutation(len(batches))
+        )
+        return [batches[k] for k in order]

@@ -93,11 +93,11 @@ class MoleculeDataModule(pl.LightningDataModule, ABC):
         return self._loader(self.train, shuffle=True)
 
     def val_dataloader(self) -> MoleculeLoader | list[MoleculeLoader]:
-        """Batches of the validation split in order of size; an empty list if it is empty."""
+        """Batches of the validation split in a fixed order; an empty list if it is empty."""
         return self._loader(self.val, shuffle=False) if len(self.val) else []
 
     def test_dataloader(self) -> MoleculeLoader | list[MoleculeLoader]:
-        """Batches of the test split in order of size; an empty list if it is empty."""
+        """Batches of the test split in a fixed order; an empty list if it is empty."""
         return self._loader(self.test, shuffle=False) if len(self.test) else []
 
     def _loaded(self) -> TableSplits:

@@ -12,8 +12,8 @@ from rdkit import Chem, rdBase
 from tqdm import tqdm
 
 from moldiff.chem.arrays import MoleculeArrays, from_mol, sanitized
-from moldiff.chem.assignment import canonical_smiles
 from moldiff.chem.files import read_molecules
+from moldiff.chem.smiles import canonical_smiles
 from moldiff.data.cache import cached_table, file_checksum
 from moldiff.data.table import MoleculeTable
 

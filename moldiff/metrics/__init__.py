@@ -3,8 +3,9 @@
 `evaluate` gives a `Report` with everything. The rules themselves are in `edm` (as the field counts) and `strict`.
 """
 
+from moldiff.chem.smiles import canonical_smiles
 from moldiff.metrics.edm import EDMScores, EDMVerdict, edm_verdict
-from moldiff.metrics.novelty import HashSet, canonical_smiles
+from moldiff.metrics.novelty import HashSet
 from moldiff.metrics.reference import Reference, load_reference
 from moldiff.metrics.report import Report, Sizes, evaluate
 from moldiff.metrics.share import Interval, Share

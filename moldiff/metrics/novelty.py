@@ -8,22 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from rdkit import Chem, rdBase
 
 HASH_BYTES = 5
-
-
-def canonical_smiles(mol: Chem.Mol) -> str:
-    """The canonical SMILES by which two molecules are the same: no stereochemistry, no explicit hydrogens.
-
-    Args:
-        mol: a sanitized molecule; it is not changed.
-    """
-    copy = Chem.Mol(mol)
-    # RDKit keeps the hydrogens that define the stereochemistry of an imine, so stereochemistry must go first.
-    Chem.RemoveStereochemistry(copy)
-    with rdBase.BlockLogs():
-        return str(Chem.MolToSmiles(Chem.RemoveHs(copy), isomericSmiles=False))
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,9 @@ from enum import StrEnum
 import numpy as np
 from rdkit import Chem, rdBase
 
+from moldiff.chem.smiles import canonical_smiles
 from moldiff.chem.valence import STRICT_VALENCES
-from moldiff.metrics.novelty import HashSet, canonical_smiles
+from moldiff.metrics.novelty import HashSet
 from moldiff.metrics.share import Share, requested_count
 
 _ORDERS = {Chem.BondType.SINGLE: 1, Chem.BondType.DOUBLE: 2, Chem.BondType.TRIPLE: 3}

@@ -72,9 +72,7 @@ def test_unknown_kinds_of_bonds():
     with pytest.raises(ValueError, match="QUADRUPLE"):
         from_mol(mol)
     with pytest.raises(ValueError, match="bond order 4"):
-        to_mol(
-            MoleculeArrays(np.array([6, 6]), np.eye(2, 3), np.array([0, 0]), np.array([4], dtype=np.int8))
-        )
+        to_mol(MoleculeArrays(np.array([6, 6]), np.eye(2, 3), np.array([0, 0]), np.array([4], dtype=np.int8)))
 
 
 def test_shapes_are_checked():

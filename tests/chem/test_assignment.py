@@ -4,7 +4,8 @@ from rdkit import Chem
 from rdkit.Chem import AllChem
 
 from moldiff.chem.arrays import from_mol, sanitized, to_mol
-from moldiff.chem.assignment import UnexplainedBondsError, assign_bonds, canonical_smiles, check_bonds
+from moldiff.chem.assignment import UnexplainedBondsError, assign_bonds, check_bonds
+from moldiff.chem.smiles import canonical_smiles
 
 SMILES = [
     "O", "N#N", "CC(=O)O", "c1ccc2[nH]ccc2c1", "C[N+](C)(C)CC(=O)[O-]", "O=[N+]([O-])C1=CNN=C1", "C12C3C4C1C5C2C3C45",

@@ -6,7 +6,8 @@ import pytest
 from rdkit import Chem
 
 from moldiff.chem.arrays import sanitized, to_mol
-from moldiff.chem.assignment import assign_bonds, canonical_smiles
+from moldiff.chem.assignment import assign_bonds
+from moldiff.chem.smiles import canonical_smiles
 from moldiff.data.qm9 import build_table, qm9_table, split_table
 from moldiff.data.qm9_datamodule import QM9DataModule
 from moldiff.data.qm9_sources import PROPERTIES, Record, qm9pack_folder, read_gdb9, read_qm9pack

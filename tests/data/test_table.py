@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from moldiff.chem.arrays import MoleculeArrays, from_mol, sanitized, to_mol
-from moldiff.chem.assignment import canonical_smiles
 from moldiff.chem.files import read_molecules
+from moldiff.chem.smiles import canonical_smiles
 from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.batch import MolBatch
 from moldiff.data.table import MoleculeTable, TableFileError

@@ -13,9 +13,10 @@ import pytest
 from rdkit import Chem
 
 from moldiff.chem.files import MoleculeWriter
+from moldiff.chem.smiles import canonical_smiles
 from moldiff.metrics import reference as reference_module
 from moldiff.metrics.edm import edm_verdict
-from moldiff.metrics.novelty import HASH_BYTES, HashSet, canonical_smiles
+from moldiff.metrics.novelty import HASH_BYTES, HashSet
 from moldiff.metrics.reference import Reference, load_reference
 
 Embed = Callable[[str], Chem.Mol]

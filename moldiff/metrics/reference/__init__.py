@@ -15,8 +15,9 @@ from rdkit import Chem, rdBase
 
 from moldiff.chem.arrays import MoleculeArrays
 from moldiff.chem.files import READABLE, read_molecules
+from moldiff.chem.smiles import canonical_smiles
 from moldiff.metrics.edm import edm_smiles, edm_whole_smiles
-from moldiff.metrics.novelty import HashSet, canonical_smiles
+from moldiff.metrics.novelty import HashSet
 
 BUNDLED = ("qm9",)
 """The names that `load_reference` knows without a file."""
