@@ -44,6 +44,7 @@ class CategoricalProcess(Process):
             self.kind, 0 * marginal
         )
         self.law = torch.cat([law, 1 - law.sum().round()[None]])
+        self.baseline = self.weight * float(torch.special.entr(marginal).sum())
 
     @property
     def num_classes(self) -> int:

@@ -43,6 +43,8 @@ class Process(nn.Module, ABC):
     A *clean estimate* is what the network's output says of the clean field: coordinates, or class probabilities.
     """
 
+    baseline: float | None = None  # weighted loss of always predicting the marginals; None where there is no such thing
+
     def calibrate(self, field: str, statistics: Statistics) -> None:
         """Take what the process needs to know of the training data (once, before use)."""
 

@@ -150,6 +150,12 @@ class DiffusionModule(pl.LightningModule):
                 if inside.any():
                     self.log(f"val/{name}/t{low:.1f}", value[inside].mean(), batch_size=int(inside.sum()))
 
+    def on_validation_epoch_end(self) -> None:
+        """Log beside the losses what always predicting the marginals would cost."""
+        for name, process in self.process.processes.items():
+            if process.baseline is not None:
+                self.log(f"val/{name}/marginals", process.baseline)
+
     def configure_optimizers(self) -> Any:
         """Muon and AdamW with warm-up, constant rate and an optional linear decay."""
         optimizer = MuonAdamW(self.denoiser.named_parameters(), lr=self.lr, weight_decay=self.weight_decay)
