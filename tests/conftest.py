@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,104 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 install_import_hook(["moldiff.nn", "moldiff.diffusion"], CHECKER)
 
+from moldiff.chem.vocabulary import Vocabulary  # noqa: E402  # after the hook
+from moldiff.data.statistics import Statistics  # noqa: E402
+from moldiff.diffusion import (  # noqa: E402
+    AncestralSampler,
+    CategoricalProcess,
+    CosineSchedule,
+    EulerSampler,
+    GaussianProcess,
+    HeunSampler,
+    LinearSchedule,
+    NoiseSchedule,
+    OneHotGaussianProcess,
+    PolynomialSchedule,
+    Process,
+    Sampler,
+    UniformGrid,
+)
+from moldiff.models import EGNN, Denoiser, EquivariantGraphTransformer, TensorFieldNetwork  # noqa: E402
+
 ROOT = Path(__file__).resolve().parents[1]
+
+# Every implementation of an abstraction stands in its list, and so obeys its laws: see the fixtures below.
+ALL_SCHEDULES: dict[str, Callable[[], NoiseSchedule]] = {
+    "linear": LinearSchedule,
+    "cosine": CosineSchedule,
+    "polynomial": PolynomialSchedule,
+    "polynomial cubic": lambda: PolynomialSchedule(power=3.0, precision=1e-4),
+}
+ALL_PROCESSES: dict[str, tuple[str, Callable[[NoiseSchedule | None], Process]]] = {  # with the field that each is for
+    "gaussian x0": ("pos", lambda s: GaussianProcess(s, "x0", "v", align_noise=False)),
+    "gaussian eps": ("pos", lambda s: GaussianProcess(s, "eps", "eps", 0.0, scale=1.0, align_noise=False)),
+    "gaussian v": ("pos", lambda s: GaussianProcess(s, "v", "x0", weight=0.5, align_noise=False)),
+    "gaussian aligned": ("pos", lambda s: GaussianProcess(s, align_noise=True)),
+    "one-hot": ("atom_types", lambda s: OneHotGaussianProcess(s)),
+    "marginal": ("atom_types", lambda s: CategoricalProcess("marginal", s)),
+    "uniform": ("charges", lambda s: CategoricalProcess("uniform", s, weight=0.2)),
+    "absorbing": ("bond_types", lambda s: CategoricalProcess("absorbing", s)),
+}
+ALL_DENOISERS: dict[str, Callable[[Vocabulary], Denoiser]] = {
+    "graph transformer": lambda v: EquivariantGraphTransformer(v, 16, 8, 4, 2, 2, 2, 8),
+    "graph transformer, no conditioning": lambda v: EquivariantGraphTransformer(
+        v, 16, 8, 4, 2, 1, 2, 8, self_conditioning=False
+    ),
+    "egnn": lambda v: EGNN(v, 12, 2),
+    "egnn, conditioned": lambda v: EGNN(v, 12, 2, self_conditioning=True, num_bases=8),
+    "tensor field": lambda v: TensorFieldNetwork(v, "8x0e+4x1o+2x2e", "4x0e+2x1o+1x2e", 2, 8, 8),
+}
+ALL_SAMPLERS: dict[str, Callable[[], Sampler]] = {
+    "euler": EulerSampler,
+    "euler, stochastic": lambda: EulerSampler(stochasticity=0.5, jump_rate=2.0, temperature=0.8),
+    "ancestral": AncestralSampler,
+    "heun": lambda: HeunSampler(UniformGrid()),
+}
+
+
+@pytest.fixture(scope="session")
+def statistics() -> Statistics:
+    """What a data set could be like."""
+    return Statistics(
+        vocabulary=Vocabulary(("H", "C", "N", "O", "F")),
+        num_molecules=100,
+        sizes={3: 20, 5: 50, 9: 30},
+        atom_types=(0.51, 0.35, 0.06, 0.075, 0.005),
+        charges=(0.02, 0.95, 0.03),
+        bond_types=(0.885, 0.1, 0.01, 0.005),
+        position_std=1.7,
+    )
+
+
+@pytest.fixture(params=ALL_SCHEDULES.values(), ids=ALL_SCHEDULES.keys())
+def schedule(request: pytest.FixtureRequest) -> NoiseSchedule:
+    """Each schedule."""
+    return request.param()
+
+
+@pytest.fixture(params=ALL_PROCESSES.values(), ids=ALL_PROCESSES.keys())
+def process(request: pytest.FixtureRequest, statistics: Statistics) -> Process:
+    """Each process with its own schedule, calibrated."""
+    field, make = request.param
+    out = make(None)
+    out.calibrate(field, statistics)
+    return out
+
+
+@pytest.fixture(params=ALL_DENOISERS.values(), ids=ALL_DENOISERS.keys())
+def denoiser(request: pytest.FixtureRequest, statistics: Statistics) -> Denoiser:
+    """Each denoiser, small, with weights that are the same in each run."""
+    import torch
+
+    torch.manual_seed(0)
+    return request.param(statistics.vocabulary)
+
+
+@pytest.fixture(params=ALL_SAMPLERS.values(), ids=ALL_SAMPLERS.keys())
+def sampler(request: pytest.FixtureRequest) -> Sampler:
+    """Each sampler."""
+    return request.param()
+
 
 
 @pytest.fixture(scope="session")

@@ -13,14 +13,14 @@ class TimeGrid(ABC):
     """A rule that places any number of steps between t = 1 and t = 0."""
 
     @abstractmethod
-    def __call__(self, num_steps: int) -> Float[Tensor, " K+1"]:
+    def __call__(self, num_steps: int) -> Float[Tensor, " {num_steps}+1"]:
         """Falling times, from 1 at the start to 0 after `num_steps` steps."""
 
 
 class UniformGrid(TimeGrid):
     """Steps of equal length."""
 
-    def __call__(self, num_steps: int) -> Float[Tensor, " K+1"]:
+    def __call__(self, num_steps: int) -> Float[Tensor, " {num_steps}+1"]:
         """See `TimeGrid`."""
         return torch.linspace(1, 0, _positive(num_steps) + 1)
 
@@ -34,9 +34,9 @@ class GeometricGrid(TimeGrid):
             raise ValueError(f"last must lie between 0 and 1: got {last}; 0.01 is the default")
         self.last = last
 
-    def __call__(self, num_steps: int) -> Float[Tensor, " K+1"]:
+    def __call__(self, num_steps: int) -> Float[Tensor, " {num_steps}+1"]:
         """See `TimeGrid`."""
-        exponent = torch.linspace(0, 1, _positive(num_steps)) if num_steps > 1 else torch.zeros(1)
+        exponent = torch.linspace(0, 1, _positive(num_steps))
         return torch.cat([self.last**exponent, torch.zeros(1)])
 
 
