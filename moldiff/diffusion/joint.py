@@ -93,6 +93,10 @@ class JointProcess(nn.Module):
             for name, p in self._items()
         }
 
+    def baselines(self) -> dict[str, float]:
+        """Weighted losses of always predicting the marginals, for the fields that have any."""
+        return {name: p.baseline for name, p in self._items() if p.baseline is not None}
+
 
 def centre(batch: MolBatch) -> MolBatch:
     """The same molecules with their mean positions at zero."""

@@ -152,9 +152,8 @@ class DiffusionModule(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log beside the losses what always predicting the marginals would cost."""
-        for name, process in self.process.processes.items():
-            if process.baseline is not None:
-                self.log(f"val/{name}/marginals", process.baseline)
+        for name, value in self.process.baselines().items():
+            self.log(f"val/{name}/marginals", value)
 
     def configure_optimizers(self) -> Any:
         """Muon and AdamW with warm-up, constant rate and an optional linear decay."""
