@@ -1,4 +1,4 @@
-"""The command line: `moldiff sample|evaluate|export`, and Lightning's `fit|validate|test|predict`."""
+"""The command line: `moldiff sample|evaluate|export`, and Lightning's `fit|validate|test`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ New molecules in 3D by equivariant diffusion.
 
 moldiff COMMAND --help explains the options of a command.
 """
-TRAINER_COMMANDS = ("fit", "validate", "test", "predict")
+TRAINER_COMMANDS = ("fit", "validate", "test")
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -41,7 +41,9 @@ def main(args: Sequence[str] | None = None) -> None:
         if name in commands:
             _call(name, commands[name], rest)
         elif name in TRAINER_COMMANDS:
-            train(arguments)
+            from moldiff.training.command import run_trainer
+
+            run_trainer(arguments)
         else:
             raise ValueError(f"unknown command {name!r}: expected one of {', '.join([*commands, *TRAINER_COMMANDS])}")
     except (ValueError, OSError, ImportError) as error:
@@ -121,28 +123,6 @@ def export(checkpoint: Path, out: Path, card: Path | None = None) -> None:
 
     export_checkpoint(checkpoint, out, card)
     sys.stdout.write(f"model written to {out}\n")
-
-
-def train(arguments: list[str]) -> None:
-    """Hand the arguments to LightningCLI."""
-    from pytorch_lightning.cli import LightningCLI
-
-    import moldiff.models
-    import moldiff.training  # noqa: F401  # the classes that configs name by their short names
-    from moldiff.data import MoleculeDataModule
-    from moldiff.training.module import DiffusionModule
-    from moldiff.training.process_settings import keep_freed_memory
-
-    keep_freed_memory()
-    LightningCLI(
-        DiffusionModule,
-        MoleculeDataModule,
-        subclass_mode_data=True,
-        auto_configure_optimizers=False,
-        seed_everything_default=0,
-        save_config_kwargs={"overwrite": True},
-        args=arguments,
-    )
 
 
 def _call(name: str, function: Callable[..., Any], arguments: list[str]) -> None:
