@@ -130,7 +130,7 @@ def _call(name: str, function: Callable[..., Any], arguments: list[str]) -> None
     import jsonargparse
 
     parser = jsonargparse.ArgumentParser(prog=f"moldiff {name}", description=(function.__doc__ or "").split("\n")[0])
-    switches: set[str | int] = {"overwrite"} & set(function.__annotations__)
+    switches: set[str | int] = {name for name in ("overwrite",) if name in function.__annotations__}
     parser.add_function_arguments(function, skip=switches)
     for switch in switches:
         parser.add_argument(f"--{switch}", action="store_true", help="Replace the output if it exists.")

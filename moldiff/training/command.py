@@ -1,4 +1,4 @@
-"""`moldiff fit`, `validate` and `test`: Lightning's command line for the module and the data modules of this package."""
+"""`moldiff fit`, `validate` and `test`: Lightning's command line for this package's modules."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 import moldiff.models
 import moldiff.training  # noqa: F401  # the classes that configs name by their short names
@@ -60,7 +60,7 @@ class TrainingCLI(LightningCLI):
         return {name: skipped for name, skipped in LightningCLI.subcommands().items() if name != "predict"}
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parse the arguments that were handed over (`sys.argv` does not matter); check the checkpoint to go on from."""
+        """Parse the arguments that were handed over, whatever `sys.argv` holds; check the checkpoint."""
         self.config = parser.parse_args(args)
         checkpoint = self.config[self.config.subcommand].get("ckpt_path")
         if checkpoint and Path(checkpoint).is_file():

@@ -9,6 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from jaxtyping import Float
+from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -83,17 +84,23 @@ class DiffusionModule(pl.LightningModule):
         self.statistics: Statistics | None = None
 
     def build(self, statistics: Statistics) -> None:
-        """Make the network and calibrate the processes; once."""
+        """Make the network, if there is none, and calibrate the processes."""
         if self.statistics is None:
-            self.statistics = statistics
             self.denoiser = self.make_denoiser(statistics.vocabulary)
-            self.process = JointProcess(self.processes, statistics)
+        self.statistics = statistics
+        self.process = JointProcess(self.processes, statistics).to(self.device)
 
     def configure_model(self) -> None:
         """Lightning's hook: build for the data of the run."""
         if self.statistics is None:
-            self.build(self.trainer.datamodule.statistics)  # type: ignore[attr-defined]
-            if self.init_from is not None:
+            data = self.trainer.datamodule  # type: ignore[attr-defined]
+            if data is None:
+                raise ValueError(
+                    "the network is built for the statistics of the data, which are missing: give the trainer a "
+                    "MoleculeDataModule as `datamodule`, or call `build(statistics)` before"
+                )
+            self.build(data.statistics)
+            if self.init_from is not None and self.trainer.ckpt_path is None:
                 load_weights(self.denoiser, self.init_from)
         if self.compile_blocks:
             for block in self.denoiser.blocks:
@@ -105,8 +112,18 @@ class DiffusionModule(pl.LightningModule):
         checkpoint["statistics"] = self.statistics.to_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Build for the statistics of the checkpoint."""
-        self.build(Statistics.from_dict(checkpoint["statistics"]))
+        """Build for the statistics of the checkpoint.
+
+        Raises:
+            ValueError: if the module is built for data of another vocabulary.
+        """
+        statistics = Statistics.from_dict(checkpoint["statistics"])
+        known, given = statistics.vocabulary, self.statistics.vocabulary if self.statistics else None
+        if given is not None and given != known:
+            raise ValueError(
+                f"the model of the checkpoint knows {known}: got data with {given}; give such data as it knows"
+            )
+        self.build(statistics)
 
     def times(self, count: int, noise: Noise) -> Float[Tensor, " B"]:
         """Times of a batch: stratified, a share of them nearer to the data."""
@@ -128,8 +145,10 @@ class DiffusionModule(pl.LightningModule):
 
     def training_step(self, batch: MolBatch, batch_idx: int) -> Tensor:
         """One step on one batch."""
-        generator = torch.Generator(self.device).manual_seed(self.seed * 1_000_003 + self.global_step)
-        noise = StreamNoise(generator)
+        parts = self.trainer.accumulate_grad_batches
+        part = self.global_rank * parts + batch_idx % parts  # each part of a step has noise of its own
+        seed = self.seed * 1_000_003 + self.global_step + part * 2**40
+        noise = StreamNoise(torch.Generator(self.device).manual_seed(seed))
         conditioned = self.denoiser.self_conditioning and self.global_step * _GOLDEN % 1 < self.self_conditioning
         losses, _ = self.losses(batch, noise, conditioned)
         means = {f"train/{name}": value.mean() for name, value in losses.items()}
@@ -137,23 +156,44 @@ class DiffusionModule(pl.LightningModule):
         self.log_dict({**means, "train/loss": loss}, batch_size=len(batch))
         return loss
 
+    def on_train_batch_end(self, outputs: Any, batch: MolBatch, batch_idx: int) -> None:
+        """Save the last checkpoint once more when the training ends, before averaged weights replace the others."""
+        trainer = self.trainer
+        last_epoch = trainer.is_last_batch and trainer.current_epoch + 1 == trainer.max_epochs
+        if last_epoch or trainer.should_stop or trainer.global_step == trainer.max_steps:
+            for callback in trainer.checkpoint_callbacks:
+                if isinstance(callback, ModelCheckpoint) and callback.save_last:
+                    callback._save_last_checkpoint(trainer, callback._monitor_candidates(trainer))
+
     def validation_step(self, batch: MolBatch, batch_idx: int) -> None:
         """Losses at fixed noise, in all and per fifth of the time axis."""
+        self._log_losses("val", batch, batch_idx)
+
+    def test_step(self, batch: MolBatch, batch_idx: int) -> None:
+        """The same on the test split."""
+        self._log_losses("test", batch, batch_idx)
+
+    def _log_losses(self, split: str, batch: MolBatch, batch_idx: int) -> None:
         noise = StreamNoise(torch.Generator(self.device).manual_seed(batch_idx))
         losses, t = self.losses(batch, noise, self.denoiser.self_conditioning)
         total = torch.stack(list(losses.values())).sum(0)
-        self.log("val/loss", total.mean(), batch_size=len(batch), prog_bar=True)
+        self.log(f"{split}/loss", total.mean(), batch_size=len(batch), prog_bar=True)
         for name, value in losses.items():
-            self.log(f"val/{name}", value.mean(), batch_size=len(batch))
+            self.log(f"{split}/{name}", value.mean(), batch_size=len(batch))
             for low in (0.0, 0.2, 0.4, 0.6, 0.8):
                 inside = (t >= low) & (t < low + 0.2)
                 if inside.any():
-                    self.log(f"val/{name}/t{low:.1f}", value[inside].mean(), batch_size=int(inside.sum()))
+                    self.log(f"{split}/{name}/t{low:.1f}", value[inside].mean(), batch_size=int(inside.sum()))
 
     def on_validation_epoch_end(self) -> None:
         """Log beside the losses what always predicting the marginals would cost."""
         for name, value in self.process.baselines().items():
             self.log(f"val/{name}/marginals", value)
+
+    def on_test_epoch_end(self) -> None:
+        """The same on the test split."""
+        for name, value in self.process.baselines().items():
+            self.log(f"test/{name}/marginals", value)
 
     def configure_optimizers(self) -> Any:
         """Muon and AdamW with warm-up, constant rate and an optional linear decay."""
@@ -173,10 +213,6 @@ class DiffusionModule(pl.LightningModule):
             )
 
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
-
-    def transfer_batch_to_device(self, batch: MolBatch, device: torch.device, dataloader_idx: int) -> MolBatch:
-        """Move a batch without waiting for the copy."""
-        return batch.to(device, non_blocking=True)
 
 
 _GOLDEN = 0.6180339887498949
