@@ -116,7 +116,6 @@ def sampler(request: pytest.FixtureRequest) -> Sampler:
     return request.param()
 
 
-
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The root of the repository; not to be written to."""

@@ -62,8 +62,8 @@ class GaussianProcess(Process):
         return centred(eps, mask) if self.centre else eps * mask[..., None]
 
     def corrupt(
-        self, clean: Float[Tensor, "B L 3"], t: Float[Tensor, " B"], mask: Bool[Tensor, "B L"], noise: Noise
-    ) -> Float[Tensor, "B L 3"]:
+        self, clean: Float[Tensor, "B L K"], t: Float[Tensor, " B"], mask: Bool[Tensor, "B L"], noise: Noise
+    ) -> Float[Tensor, "B L K"]:
         """See `Process`. `clean` must be centred."""
         eps = self.draw(clean, mask, noise)
         if self.align_noise:
@@ -73,11 +73,11 @@ class GaussianProcess(Process):
 
     def estimate(
         self,
-        noisy: Float[Tensor, "B L 3"],
-        output: Float[Tensor, "B L 3"],
+        noisy: Float[Tensor, "B L K"],
+        output: Float[Tensor, "B L K"],
         t: Float[Tensor, " B"],
         mask: Bool[Tensor, "B L"],
-    ) -> Float[Tensor, "B L 3"]:
+    ) -> Float[Tensor, "B L K"]:
         """See `Process`."""
         if self.parameterisation == "x0":
             return output
@@ -89,14 +89,14 @@ class GaussianProcess(Process):
 
     def step(
         self,
-        noisy: Float[Tensor, "B L 3"],
-        estimate: Float[Tensor, "B L 3"],
+        noisy: Float[Tensor, "B L K"],
+        estimate: Float[Tensor, "B L K"],
         t: Float[Tensor, " B"],
         s: Float[Tensor, " B"],
         mask: Bool[Tensor, "B L"],
         noise: Noise,
         options: StepOptions,
-    ) -> Float[Tensor, "B L 3"]:
+    ) -> Float[Tensor, "B L K"]:
         """See `Process`. DDIM's family (Song 2021, eq. 12): keeps the law of x_s if the estimate is true."""
         now, then = self.schedule(t), self.schedule(s)
         ratio = then.sigma / now.sigma.clamp(min=1e-12)
@@ -112,15 +112,15 @@ class GaussianProcess(Process):
             out = out + expand(fresh, noisy) * self.draw(noisy, mask, noise)
         return out
 
-    def decode(self, estimate: Float[Tensor, "B L 3"]) -> Float[Tensor, "B L 3"]:
+    def decode(self, estimate: Float[Tensor, "B L K"]) -> Float[Tensor, "B L 3"]:
         """See `Process`."""
         return estimate
 
     def loss(
         self,
-        output: Float[Tensor, "B L 3"],
-        clean: Float[Tensor, "B L 3"],
-        noisy: Float[Tensor, "B L 3"],
+        output: Float[Tensor, "B L K"],
+        clean: Float[Tensor, "B L K"],
+        noisy: Float[Tensor, "B L K"],
         t: Float[Tensor, " B"],
         mask: Bool[Tensor, "B L"],
     ) -> Float[Tensor, " B"]:

@@ -53,5 +53,5 @@ def test_polynomial_is_that_of_edm() -> None:
 
 @pytest.mark.parametrize("settings", [{"power": 0.0}, {"precision": 0.0}, {"precision": 0.5}])
 def test_settings_without_meaning_are_refused(settings: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="need power > 0 and 0 < precision < 0.5: got"):
+    with pytest.raises(ValueError, match="change the schedule"):
         PolynomialSchedule(**settings)
