@@ -44,7 +44,10 @@ def run_trainer(arguments: list[str]) -> None:
                 auto_configure_optimizers=False,
                 seed_everything_default=0,
                 save_config_kwargs={"overwrite": True},
-                parser_kwargs={c: {"usage": f"moldiff {c} --config FILE [options]"} for c in TrainingCLI.subcommands()},
+                parser_kwargs={
+                    "prog": "moldiff",
+                    **{c: {"usage": f"moldiff {c} --config FILE [options]"} for c in TrainingCLI.subcommands()},
+                },
                 args=arguments,
             )
         except MisconfigurationException as error:

@@ -63,6 +63,7 @@ class MuonAdamW(Optimizer):
                 loss = closure()
         for part in self.parts:
             part.step()
+            self.state.update(part.state)
         return loss
 
     def state_dict(self) -> dict[str, Any]:

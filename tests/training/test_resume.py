@@ -1,0 +1,113 @@
+"""An interrupted run that goes on equals an uninterrupted one."""
+
+import pytest
+import torch
+
+from moldiff.training import DiffusionModule
+
+pytestmark = pytest.mark.filterwarnings("ignore:::pytorch_lightning", "ignore:::lightning_fabric")
+
+COMPARED = ("state_dict", "current_model_state", "averaging_state", "optimizer_states", "lr_schedulers", "global_step")
+
+
+def read(path):
+    return torch.load(path, weights_only=True)
+
+
+def differences(a, b, place=""):
+    """Places at which two nested values differ."""
+    if isinstance(a, torch.Tensor):
+        return [] if torch.allclose(a, b, rtol=1e-6, atol=1e-7) else [place]
+    if isinstance(a, dict):
+        assert a.keys() == b.keys()
+        return [d for key in a for d in differences(a[key], b[key], f"{place}/{key}")]
+    if isinstance(a, list | tuple):
+        assert len(a) == len(b)
+        return [d for k, (x, y) in enumerate(zip(a, b, strict=True)) for d in differences(x, y, f"{place}/{k}")]
+    return [] if a == b else [place]
+
+
+def assert_same(first, second):
+    first, second = read(first), read(second)
+    assert differences({k: first[k] for k in COMPARED}, {k: second[k] for k in COMPARED}) == []
+
+
+@pytest.fixture
+def whole(run, tmp_path, seen):
+    """A whole run in this test's folder, and the batches that it saw."""
+    folder = tmp_path / "whole"
+    folder.mkdir()
+    run(folder, "fit")
+    batches = list(seen)
+    seen.clear()
+    return folder / "checkpoints", batches
+
+
+def test_checkpoints_lie_in_the_middle_of_an_epoch(trained):
+    checkpoints = {path.name: read(path) for path in (trained / "checkpoints").iterdir()}
+    assert {name: c["global_step"] for name, c in checkpoints.items()} == {
+        "epoch=1-step=5.ckpt": 5,
+        "epoch=2-step=10.ckpt": 10,
+        "last.ckpt": 12,
+    }
+    progress = checkpoints["epoch=1-step=5.ckpt"]["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]
+    assert progress["processed"] == 2  # of 7 batches: the first step of the second epoch
+
+
+@pytest.mark.parametrize("step", ["epoch=1-step=5", "epoch=2-step=10"])
+def test_resumed_from_a_checkpoint(whole, run, seen, tmp_path, step):
+    checkpoints, batches = whole
+    run(tmp_path, "fit", "--ckpt_path", str(checkpoints / f"{step}.ckpt"))
+    done = next(k for k, (global_step, _, _) in enumerate(batches) if global_step == int(step.split("=")[-1]))
+    assert seen == batches[done:]
+    assert_same(tmp_path / "checkpoints" / "last.ckpt", checkpoints / "last.ckpt")
+
+
+def test_interrupted_and_resumed_from_the_last_checkpoint(whole, run, seen, tmp_path, monkeypatch):
+    checkpoints, batches = whole
+    training_step = DiffusionModule.training_step
+
+    def interrupted(self, batch, batch_idx):
+        if self.global_step == 7:
+            raise KeyboardInterrupt
+        return training_step(self, batch, batch_idx)
+
+    monkeypatch.setattr(DiffusionModule, "training_step", interrupted)
+    with pytest.raises(SystemExit):
+        run(tmp_path, "fit", "--ckpt_path", "last")  # there is none yet: starts from scratch
+    assert seen == [batch for batch in batches if batch[0] < 7]
+    seen.clear()
+    monkeypatch.setattr(DiffusionModule, "training_step", training_step)
+    run(tmp_path, "fit", "--ckpt_path", "last")
+    assert seen == [batch for batch in batches if batch[0] >= 5]
+    assert_same(tmp_path / "checkpoints" / "last.ckpt", checkpoints / "last.ckpt")
+    assert_same(tmp_path / "checkpoints" / "epoch=2-step=10.ckpt", checkpoints / "epoch=2-step=10.ckpt")
+
+
+def test_finished_run_can_be_prolonged(run, tmp_path):
+    """The last checkpoint of a finished run holds the trained weights too, not only their average."""
+    folders = tmp_path / "at once", tmp_path / "prolonged"
+    for folder, ends in zip(folders, ([9], [6, 9]), strict=True):
+        folder.mkdir()
+        for end in ends:
+            run(folder, "fit", "--ckpt_path", "last", "--trainer.max_steps", str(end), "--model.decay_fraction", "0")
+    assert_same(*(folder / "checkpoints" / "last.ckpt" for folder in folders))
+
+
+def test_short_run_is_saved_with_its_own_weights(run, tmp_path):
+    run(tmp_path, "fit", "--trainer.max_steps", "2")  # ends before the first checkpoint is due
+    saved = read(tmp_path / "checkpoints" / "last.ckpt")
+    assert saved["global_step"] == 2
+    assert differences(saved["current_model_state"], saved["state_dict"])
+
+
+def test_run_of_epochs_is_saved_at_its_end(run, tmp_path):
+    run(tmp_path, "fit", "--trainer.max_steps", "-1", "--trainer.max_epochs", "2")
+    assert read(tmp_path / "checkpoints" / "last.ckpt")["global_step"] == 8
+
+
+def test_rate_of_both_parts_follows_the_schedule(trained):
+    saved = read(trained / "checkpoints" / "epoch=2-step=10.ckpt")
+    factor = (12 - 10) / (0.5 * 12)
+    rates = [group["lr"] for part in saved["optimizer_states"][0]["parts"] for group in part["param_groups"]]
+    assert rates == pytest.approx([2e-3 * factor, 1e-3 * factor])
