@@ -178,7 +178,7 @@ class GaussianScore(Denoiser):
 @pytest.mark.parametrize("schedule", [LinearSchedule(), CosineSchedule()])
 @pytest.mark.parametrize(("make", "order"), [(EulerSampler, 1), (HeunSampler, 2)])
 def test_order_on_gaussian_data(schedule: NoiseSchedule, make: Callable[[GeometricGrid], Sampler], order: int) -> None:
-    """The ODE scales every point by the ratio of the spreads. With half the steps' length the error falls as 2^-order."""
+    """The ODE scales every point by the ratio of the spreads; half the step, and the error falls by 2^order."""
     data_std, scale = 0.6, 1.5
     process = JointProcess({"pos": GaussianProcess(schedule, scale=scale, align_noise=False)})
     mask = torch.ones(2, 5, dtype=torch.bool)
