@@ -1,0 +1,89 @@
+"""Every config in configs/ trains for a few steps, on fixture data, and draws molecules from what it saved."""
+
+from pathlib import Path
+
+import jsonargparse
+import pytest
+import torch
+import yaml
+
+import moldiff.models  # noqa: F401  # the classes that configs name by their short names
+from moldiff.chem.files import read_molecules
+from moldiff.cli import main
+from moldiff.data.statistics import Statistics
+from moldiff.diffusion import JointProcess, StreamNoise
+from moldiff.diffusion.joint import centre
+from moldiff.diffusion.model import SPEC_KEYS, ModelSpec
+from moldiff.models import Prediction
+from moldiff.testing import random_batch
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+MOLECULES = ROOT / "tests" / "fixtures" / "qm9_200.sdf"
+SHORT = ("--data", "SDFDataModule", "--data.path", str(MOLECULES), "--data.batch_size", "4", "--data.limit", "12")
+FEW = ("--trainer.max_steps", "3", "--trainer.limit_val_batches", "1", "--trainer.accelerator", "cpu")
+LOGGED = ("--trainer.log_every_n_steps", "1", "--trainer.check_val_every_n_epoch", "1")
+QUIET = ("--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false")
+SAVED = ("--trainer.callbacks+", "ModelCheckpoint", "--trainer.callbacks.dirpath", "saved")
+SAVED_AT = ("--trainer.callbacks.every_n_train_steps", "3", "--trainer.callbacks.filename", "model")
+
+
+def spec(config: Path) -> ModelSpec:
+    """The model that a config describes."""
+    settings = yaml.safe_load(config.read_text(encoding="utf-8"))["model"]
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(ModelSpec, None)
+    values = parser.parse_object({name: settings[name] for name in SPEC_KEYS})
+    return ModelSpec(**vars(parser.instantiate_classes(values)))
+
+
+def test_all_configs_are_there() -> None:
+    assert {path.stem for path in CONFIGS} >= {"qm9", "qm9_edm", "qm9_tfn", "debug"}
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_config_trains_and_samples(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOLDIFF_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    main(["fit", "--config", str(config), *SHORT, *FEW, *LOGGED, *QUIET, *SAVED, *SAVED_AT])
+    state = torch.load("saved/model.ckpt", weights_only=True)
+    assert state["global_step"] == 3
+    (log,) = (tmp_path / "runs").glob("*/csv/version_0/metrics.csv")
+    header, *rows = log.read_text().splitlines()
+    assert len(rows) >= 3
+    assert "train/loss" in header
+    assert "val/loss" in header
+    options = {"model": "saved/model.ckpt", "num_samples": 2, "num_steps": 2, "num_atoms": 5, "out": "new.sdf"}
+    main(["sample", *(f"--{name}={value}" for name, value in options.items())])
+    assert len(list(read_molecules(tmp_path / "new.sdf"))) == 2
+
+
+def test_debug_config_finds_its_data() -> None:
+    settings = yaml.safe_load((ROOT / "configs" / "debug.yaml").read_text(encoding="utf-8"))
+    assert ROOT / settings["data"]["init_args"]["path"] == MOLECULES
+
+
+def test_edm_loss_is_that_of_edm(statistics: Statistics) -> None:
+    """The mean of (eps - output)^2 over the 3 coordinates and 5 elements of all atoms of a molecule."""
+    process = JointProcess(spec(ROOT / "configs" / "qm9_edm.yaml").processes, statistics)
+    assert set(process.processes) == {"pos", "atom_types"}
+    batch, t = random_batch(sizes=(6, 6)), torch.tensor([0.01, 0.7])
+    clean = centre(batch.replace(pos=batch.pos.float(), charges=None, bond_types=None))
+    noisy = process.corrupt(clean, t, StreamNoise(torch.Generator().manual_seed(0)))
+    at = process.processes["pos"].schedule(t[:, None, None])
+    one_hot = 0.25 * torch.nn.functional.one_hot(clean.atom_types, 5)
+    eps = torch.cat([noisy.pos - at.alpha * clean.pos, noisy.atom_types - at.alpha * one_hot], -1) / at.sigma
+    torch.testing.assert_close(eps[..., :3].sum(1), torch.zeros(2, 3), atol=1e-3, rtol=0)
+    output = torch.randn(2, 6, 8)
+    losses = process.loss(Prediction(output[..., :3], output[..., 3:]), clean, noisy, t)
+    expected = (eps - output).square().mean((1, 2))
+    torch.testing.assert_close(losses["pos"] + losses["atom_types"], expected, rtol=1e-3, atol=0)
+
+
+def test_edm_network_is_that_of_edm(statistics: Statistics) -> None:
+    model = spec(ROOT / "configs" / "qm9_edm.yaml")
+    network = model.denoiser(statistics.vocabulary)
+    assert network.node_in.out_features == 256
+    assert len(network.blocks) == 9
+    assert not network.self_conditioning
+    assert model.num_steps == 1000
