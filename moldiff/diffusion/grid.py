@@ -8,8 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from moldiff.diffusion.settings import Configured
 
-class TimeGrid(ABC):
+
+class TimeGrid(Configured, ABC):
     """A rule that places any number of steps between t = 1 and t = 0."""
 
     @abstractmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -72,7 +73,7 @@ def read_model(path: Path) -> Model:
         built = ModelSpec(**vars(spec))
     except (jsonargparse.ArgumentError, TypeError, KeyError) as error:
         raise ValueError(f"the config of the model at {path} cannot be built: {error}") from error
-    statistics = Statistics.from_dict(config["statistics"])
+    statistics = _statistics(config, path)
     denoiser = built.denoiser(statistics.vocabulary)
     load_weights(denoiser, path)
     process = JointProcess(built.processes, statistics)
@@ -86,7 +87,15 @@ def read_config(path: Path) -> dict[str, Any]:
             raise FileNotFoundError(
                 f"no model at {path}: got a folder without {CONFIG}; expected one made by `moldiff export`"
             )
-        config: dict[str, Any] = yaml.safe_load((path / CONFIG).read_text())
+        try:
+            config = yaml.safe_load((path / CONFIG).read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path / CONFIG} is no YAML ({error}): export the model again") from error
+        if not isinstance(config, dict) or not {"spec", "statistics"} <= set(config):
+            raise ValueError(
+                f"{path / CONFIG} is no config of a model: expected the keys spec and statistics; use a folder made by "
+                "`moldiff export`"
+            )
         return config
     checkpoint = read_checkpoint(path)
     hyper_parameters = checkpoint["hyper_parameters"]
@@ -96,6 +105,21 @@ def read_config(path: Path) -> dict[str, Any]:
     }
 
 
+def read_statistics(path: Path) -> Statistics:
+    """Statistics of the data that the model of a folder or checkpoint was trained on."""
+    return _statistics(read_config(path), path)
+
+
+def _statistics(config: Mapping[str, Any], path: Path) -> Statistics:
+    try:
+        return Statistics.from_dict(config["statistics"])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        kind = type(error).__name__
+        raise ValueError(
+            f"the statistics of the model at {path} are damaged ({kind}: {error}); export it again"
+        ) from error
+
+
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """A training checkpoint, loaded without executing pickled code."""
     if not path.is_file():
@@ -103,14 +127,17 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for damaged or unsafe files
-        raise ValueError(
-            f"{path} cannot be read as a checkpoint of `moldiff fit`: got {type(error).__name__} ({str(error)[:200]}); "
-            "it may be cut off, or made from Python objects in place of a config"
-        ) from error
-    if not {"state_dict", "hyper_parameters", "statistics"} <= set(checkpoint):
-        raise ValueError(
-            f"{path} is no checkpoint of `moldiff fit`: got the keys {sorted(checkpoint)}; give one that is"
+        unsafe = re.search(r"Unsupported \w+: (?:GLOBAL )?\S+|Weights only load failed", str(error))
+        why = (
+            f"it holds Python objects, which are not loaded since they could execute code ({unsafe[0]}); build the "
+            "module from a config, or from classes and functools.partial"
+            if unsafe
+            else f"it may be cut off ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
         )
+        raise ValueError(f"{path} cannot be read as a checkpoint of `moldiff fit`: {why}") from error
+    if not isinstance(checkpoint, dict) or not {"state_dict", "hyper_parameters", "statistics"} <= set(checkpoint):
+        got = sorted(map(str, checkpoint)) if isinstance(checkpoint, dict) else type(checkpoint).__name__
+        raise ValueError(f"{path} is no checkpoint of `moldiff fit`: got {got}; give one that is")
     return checkpoint
 
 
@@ -133,9 +160,11 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 def load_weights(denoiser: nn.Module, path: Path) -> None:
     """Put the weights of a model into a network of the same shape."""
     weights, own = read_weights(path), denoiser.state_dict()
-    wrong = sorted(set(own) ^ set(weights)) or [name for name in own if own[name].shape != weights[name].shape]
+    got, expected = ({name: tuple(w.shape) for name, w in state.items()} for state in (weights, own))
+    wrong = sorted(name for name in {**expected, **got} if got.get(name) != expected.get(name))
     if wrong:
         raise ValueError(
-            f"the weights at {path} are of another network (first difference: {wrong[0]}): use its own config"
+            f"the weights at {path} are of another network: {len(wrong)} differ, for example {wrong[0]}: got "
+            f"{got.get(wrong[0], 'none')}, expected {expected.get(wrong[0], 'none')}; use its own settings"
         )
     denoiser.load_state_dict(weights)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from moldiff.data.statistics import Statistics
 from moldiff.diffusion.noise import Noise
+from moldiff.diffusion.settings import Configured
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class StepOptions:
             )
 
 
-class Process(nn.Module, ABC):
+class Process(Configured, nn.Module, ABC):
     """How one field is noised, denoised and scored. L: number of entries (atoms or pairs); `mask`: which exist.
 
     A *clean estimate* is what the network's output says of the clean field: coordinates, or class probabilities.

@@ -14,10 +14,11 @@ from moldiff.diffusion.grid import GeometricGrid, TimeGrid, UniformGrid
 from moldiff.diffusion.joint import JointProcess
 from moldiff.diffusion.noise import Noise
 from moldiff.diffusion.process import StepOptions
+from moldiff.diffusion.settings import Configured
 from moldiff.models.denoiser import Context, Denoiser, Prediction
 
 
-class Sampler(ABC):
+class Sampler(Configured, ABC):
     """Draws molecules with a denoiser. Holds settings only: nothing is kept between calls."""
 
     @abstractmethod

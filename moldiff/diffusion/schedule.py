@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from moldiff.diffusion.settings import Configured
+
 
 @dataclass(frozen=True)
 class ScheduleValues:
@@ -22,7 +24,7 @@ class ScheduleValues:
     d_sigma: Float[Tensor, "*B"]
 
 
-class NoiseSchedule(ABC):
+class NoiseSchedule(Configured, ABC):
     """A pair of curves alpha, sigma with a strictly falling signal-to-noise ratio."""
 
     @abstractmethod

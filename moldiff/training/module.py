@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.batch import MolBatch
 from moldiff.data.statistics import Statistics
 from moldiff.diffusion.joint import JointProcess, centre
-from moldiff.diffusion.model import load_weights
+from moldiff.diffusion.model import SPEC_KEYS, Model, load_weights, read_statistics
 from moldiff.diffusion.noise import Noise, StreamNoise
 from moldiff.diffusion.process import Process
 from moldiff.diffusion.sampler import EulerSampler, Sampler
+from moldiff.diffusion.settings import as_config
 from moldiff.models.denoiser import Context, Denoiser
 from moldiff.training.muon import MuonAdamW
 
@@ -71,6 +73,10 @@ class DiffusionModule(pl.LightningModule):
         """
         super().__init__()
         self.save_hyperparameters()
+        if not isinstance(self.hparams["denoiser"], dict | str):  # made in Python, not by LightningCLI
+            with suppress(TypeError):  # what cannot be written as a config is pickled, and never loaded again
+                plain = as_config(dict(self.hparams))
+                self.save_hyperparameters({**plain, "_instantiator": "pytorch_lightning.cli.instantiate_module"})
         self.make_denoiser, self.processes = denoiser, processes
         self.sampler, self.num_steps = sampler or EulerSampler(), num_steps
         self.lr, self.weight_decay, self.warmup_steps, self.decay_fraction = (
@@ -101,10 +107,27 @@ class DiffusionModule(pl.LightningModule):
                 )
             self.build(data.statistics)
             if self.init_from is not None and self.trainer.ckpt_path is None:
+                known = read_statistics(self.init_from).vocabulary
+                if known != data.vocabulary:
+                    raise ValueError(
+                        f"init_from: the model at {self.init_from} knows {known}: got data with {data.vocabulary}"
+                    )
                 load_weights(self.denoiser, self.init_from)
         if self.compile_blocks:
             for block in self.denoiser.blocks:
                 block.compile(dynamic=True)
+
+    def model(self) -> Model:
+        """The model as it stands, to draw molecules from it or to save it; it shares the weights.
+
+        Raises:
+            ValueError: if the network is not built yet.
+        """
+        if self.statistics is None:
+            raise ValueError("there is no network yet: fit the module, or call `build(statistics)`")
+        spec = {key: self.hparams[key] for key in SPEC_KEYS}
+        config = {"spec": spec, "statistics": self.statistics.to_dict()}
+        return Model(self.denoiser, self.process, self.sampler, self.num_steps, self.statistics, config)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the statistics with the weights."""

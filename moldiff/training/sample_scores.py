@@ -8,7 +8,6 @@ import pytorch_lightning as pl
 
 from moldiff.chem.arrays import to_mol
 from moldiff.diffusion.generate import generate
-from moldiff.diffusion.model import Model
 from moldiff.diffusion.precision import use_bfloat16
 from moldiff.metrics.report import evaluate
 from moldiff.training.module import DiffusionModule
@@ -35,12 +34,8 @@ class SampleScores(pl.Callback):
         due = (trainer.current_epoch + 1) % self.every_n_epochs == 0 and not trainer.sanity_checking
         if batch_idx == 0 and dataloader_idx == 0 and due and trainer.is_global_zero:
             assert isinstance(pl_module, DiffusionModule)
-            assert pl_module.statistics is not None
-            model = Model(
-                pl_module.denoiser, pl_module.process, pl_module.sampler, pl_module.num_steps, pl_module.statistics, {}
-            )
             bfloat16 = use_bfloat16(pl_module.device)
-            batches = generate(model, self.num_samples, self.seed, self.num_steps, bfloat16=bfloat16)
+            batches = generate(pl_module.model(), self.num_samples, self.seed, self.num_steps, bfloat16=bfloat16)
             report = evaluate([to_mol(m) for batch in batches for m in batch.molecules], reference=None)
             self.scores = {
                 "samples/edm_molecule_stable": report.edm.molecule_stable.value,

@@ -164,7 +164,7 @@ def test_state_goes_through_a_file(network, tmp_path):
 
 def test_state_of_another_network_is_refused(network):
     state = optimizer_of(network).state_dict()
-    with pytest.raises(ValueError, match="parameter group|argument"):
+    with pytest.raises(ValueError, match="parameter group"):
         MuonAdamW([("first", nn.Parameter(torch.zeros(3)))]).load_state_dict(state)
 
 
