@@ -91,7 +91,7 @@ def read_config(path: Path) -> dict[str, Any]:
             config = yaml.safe_load((path / CONFIG).read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise ValueError(f"{path / CONFIG} is no YAML ({error}): export the model again") from error
-        if not isinstance(config, dict) or not {"spec", "statistics"} <= set(config):
+        if not isinstance(config, dict) or not all(isinstance(config.get(k), dict) for k in ("spec", "statistics")):
             raise ValueError(
                 f"{path / CONFIG} is no config of a model: expected the keys spec and statistics; use a folder made by "
                 "`moldiff export`"
@@ -127,12 +127,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for damaged or unsafe files
-        unsafe = re.search(r"Unsupported \w+: (?:GLOBAL )?\S+|Weights only load failed", str(error))
+        unsafe = re.search(r"GLOBAL:? (\S+)", str(error))
         why = (
-            f"it holds Python objects, which are not loaded since they could execute code ({unsafe[0]}); build the "
-            "module from a config, or from classes and functools.partial"
+            f"it holds the Python object {unsafe[1]}, which is not loaded since it could execute code; make the module "
+            "from a config, or from classes and functools.partial"
             if unsafe
-            else f"it may be cut off ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
+            else f"it is cut off, damaged, or something else ({type(error).__name__}); copy it again"
         )
         raise ValueError(f"{path} cannot be read as a checkpoint of `moldiff fit`: {why}") from error
     if not isinstance(checkpoint, dict) or not {"state_dict", "hyper_parameters", "statistics"} <= set(checkpoint):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ class DiffusionModule(pl.LightningModule):
                     "MoleculeDataModule as `datamodule`, or call `build(statistics)` before"
                 )
             self.build(data.statistics)
-            if self.init_from is not None and self.trainer.ckpt_path is None:
+            if self.init_from is not None:
                 known = read_statistics(self.init_from).vocabulary
                 if known != data.vocabulary:
                     raise ValueError(
@@ -221,19 +222,20 @@ class DiffusionModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """Muon and AdamW with warm-up, constant rate and an optional linear decay."""
         optimizer = MuonAdamW(self.denoiser.named_parameters(), lr=self.lr, weight_decay=self.weight_decay)
-        total = self.trainer.estimated_stepping_batches
-        if self.decay_fraction > 0 and total == float("inf"):
+        if self.decay_fraction > 0 and self.trainer.max_steps == -1 and self.trainer.max_epochs == -1:
             raise ValueError(
                 "decay_fraction needs a known end: got no max_steps or max_epochs; set one, or decay_fraction to 0"
             )
 
+        @cache
+        def total() -> float:  # asked for in the first step: earlier, a resumed run would lose its place in the epoch
+            return self.trainer.estimated_stepping_batches
+
         def factor(step: int) -> float:
             rate = min(1.0, (step + 1) / max(1, self.warmup_steps))
-            return (
-                rate
-                if self.decay_fraction == 0
-                else min(rate, max(0.0, (total - step) / (self.decay_fraction * total)))
-            )
+            if self.decay_fraction == 0 or step == 0:
+                return rate
+            return min(rate, max(0.0, (total() - step) / (self.decay_fraction * total())))
 
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
 
