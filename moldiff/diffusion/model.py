@@ -54,7 +54,7 @@ class Model:
     sampler: Sampler
     num_steps: int
     statistics: Statistics
-    config: Mapping[str, Any]  # spec and statistics, as in config.yaml
+    config: Mapping[str, Any]  # spec and statistics, as in config.yaml; empty if the model cannot be written as one
 
 
 def read_model(path: Path) -> Model:

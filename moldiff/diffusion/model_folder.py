@@ -20,17 +20,15 @@ def write_model(model: Model, folder: Path, card: str) -> None:
     """
     if folder.exists():
         raise FileExistsError(f"{folder} exists: choose another folder, or remove this one")
-    try:
-        config = yaml.safe_dump(dict(model.config), sort_keys=False)
-    except yaml.YAMLError as error:
+    if not model.config:
         raise ValueError(
-            f"the model cannot be written as a config ({error.args[0]}): make it from a config, or from classes and "
-            "functools.partial"
-        ) from error
+            "the model cannot be written as a config: it was made from other Python objects than classes and "
+            "functools.partial; make it from those"
+        )
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     save_file({k: v.detach().cpu().contiguous() for k, v in model.denoiser.state_dict().items()}, partial / WEIGHTS)
-    (partial / CONFIG).write_text(config, encoding="utf-8")
+    (partial / CONFIG).write_text(yaml.safe_dump(dict(model.config), sort_keys=False), encoding="utf-8")
     (partial / CARD).write_text(card, encoding="utf-8")
     partial.rename(folder)

@@ -74,10 +74,12 @@ class DiffusionModule(pl.LightningModule):
         """
         super().__init__()
         self.save_hyperparameters()
-        if not isinstance(self.hparams["denoiser"], dict | str):  # made in Python, not by LightningCLI
+        self.is_config = isinstance(self.hparams["denoiser"], dict | str)  # as LightningCLI has it
+        if not self.is_config:
             with suppress(TypeError):  # what cannot be written as a config is pickled, and never loaded again
                 plain = as_config(dict(self.hparams))
                 self.save_hyperparameters({**plain, "_instantiator": "pytorch_lightning.cli.instantiate_module"})
+                self.is_config = True
         self.make_denoiser, self.processes = denoiser, processes
         self.sampler, self.num_steps = sampler or EulerSampler(), num_steps
         self.lr, self.weight_decay, self.warmup_steps, self.decay_fraction = (
@@ -99,6 +101,8 @@ class DiffusionModule(pl.LightningModule):
 
     def configure_model(self) -> None:
         """Lightning's hook: build for the data of the run."""
+        if self._trainer is None:  # load_from_checkpoint: `on_load_checkpoint` comes next
+            return
         if self.statistics is None:
             data = self.trainer.datamodule  # type: ignore[attr-defined]
             if data is None:
@@ -126,8 +130,10 @@ class DiffusionModule(pl.LightningModule):
         """
         if self.statistics is None:
             raise ValueError("there is no network yet: fit the module, or call `build(statistics)`")
-        spec = {key: self.hparams[key] for key in SPEC_KEYS}
-        config = {"spec": spec, "statistics": self.statistics.to_dict()}
+        config: dict[str, Any] = {}
+        if self.is_config:
+            spec = {key: self.hparams[key] for key in SPEC_KEYS}
+            config = {"spec": spec, "statistics": self.statistics.to_dict()}
         return Model(self.denoiser, self.process, self.sampler, self.num_steps, self.statistics, config)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

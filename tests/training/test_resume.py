@@ -1,8 +1,15 @@
 """An interrupted run that goes on equals an uninterrupted one."""
 
-import pytest
-import torch
+from functools import partial
 
+import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
+
+from moldiff.data import SDFDataModule
+from moldiff.diffusion import CategoricalProcess, GaussianProcess
+from moldiff.models import EquivariantGraphTransformer
 from moldiff.training import DiffusionModule
 
 pytestmark = pytest.mark.filterwarnings("ignore:::pytorch_lightning", "ignore:::lightning_fabric")
@@ -82,6 +89,44 @@ def test_interrupted_and_resumed_from_the_last_checkpoint(whole, run, seen, tmp_
     assert seen == [batch for batch in batches if batch[0] >= 5]
     assert_same(tmp_path / "checkpoints" / "last.ckpt", checkpoints / "last.ckpt")
     assert_same(tmp_path / "checkpoints" / "epoch=2-step=10.ckpt", checkpoints / "epoch=2-step=10.ckpt")
+
+
+class Batches(pl.Callback):
+    """Keeps step, number within the epoch and positions of each batch."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.seen.append((trainer.global_step, batch_idx, batch.pos))
+
+
+@pytest.mark.parametrize("end", [{"max_epochs": 3}, {"max_steps": 9}])
+def test_every_checkpoint_of_a_run_from_python_is_as_good(molecules, tmp_path, end):
+    """In the middle and at the end of epochs, whether the end of the run is given in epochs or in steps."""
+
+    def fit(checkpoint=None):
+        torch.manual_seed(0)
+        fields = {"pos": GaussianProcess(align_noise=False), "atom_types": CategoricalProcess()}
+        network = partial(EquivariantGraphTransformer, width=8, pair_width=8, num_heads=1, num_blocks=1)
+        module = DiffusionModule(network, fields, warmup_steps=2, decay_fraction=0.5)
+        batches = Batches()
+        saving = ModelCheckpoint(dirpath=tmp_path, filename="{step}", every_n_train_steps=1, save_top_k=-1)
+        trainer = pl.Trainer(
+            accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
+            callbacks=[batches, EMAWeightAveraging(decay=0.8)] + ([] if checkpoint else [saving]),
+            enable_checkpointing=checkpoint is None, num_sanity_val_steps=0, **end,
+        )  # fmt: skip
+        trainer.fit(module, SDFDataModule(molecules, batch_size=16, limit=48), ckpt_path=checkpoint)
+        return module, batches.seen
+
+    whole, seen = fit()
+    assert len(seen) == 9
+    for step in (2, 3, 4, 6):
+        resumed, rest = fit(tmp_path / f"step={step}.ckpt")
+        assert [(a, b) for a, b, _ in rest] == [(a, b) for a, b, _ in seen[step:]]
+        assert all(torch.equal(a, b) for (*_, a), (*_, b) in zip(rest, seen[step:], strict=True))
+        assert differences(resumed.state_dict(), whole.state_dict()) == []
 
 
 def test_finished_run_can_be_prolonged(run, tmp_path):
