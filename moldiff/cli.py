@@ -51,6 +51,9 @@ def main(args: Sequence[str] | None = None) -> None:
             raise
         sys.stderr.write(f"moldiff {name}: error: {error}\n")
         raise SystemExit(2) from error
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\nmoldiff {name}: interrupted\n")
+        raise SystemExit(130) from None
 
 
 def sample(

@@ -8,13 +8,13 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from rdkit import Chem
+from rdkit import Chem, rdBase
 from tqdm import tqdm
 
 from moldiff.chem.arrays import MoleculeArrays, sanitized, to_mol
 from moldiff.chem.files import MoleculeWriter
 from moldiff.diffusion.generate import SampledBatch, generate
-from moldiff.diffusion.model import Model, read_model
+from moldiff.diffusion.model import CONFIG, Model, read_model
 from moldiff.diffusion.model_folder import write_model
 from moldiff.diffusion.precision import Precision, use_bfloat16
 from moldiff.metrics.report import Report, evaluate
@@ -35,7 +35,7 @@ class MoleculeGenerator:
     def __init__(self, model: Model, name: str, device: str | None = None, precision: Precision = "auto") -> None:
         """Most users want `from_pretrained`. `name` is written into every record."""
         self.name = name
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = _usable_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.bfloat16 = use_bfloat16(self.device, precision)
         self.model = model
         model.denoiser.to(self.device).eval()
@@ -54,17 +54,20 @@ class MoleculeGenerator:
 
         Raises:
             FileNotFoundError: if there is no such model.
-            ValueError: if the files are damaged or do not fit together.
+            ValueError: if the files are damaged or do not fit together, or the device cannot be used.
         """
         path = Path(model)
-        if not path.exists() and (BUNDLED / str(model)).is_dir():
+        bundled = sorted(folder.name for folder in BUNDLED.iterdir() if folder.is_dir()) if BUNDLED.is_dir() else []
+        if str(model) in bundled and not (
+            path.is_file() or (path / CONFIG).is_file()
+        ):  # a folder of data, say, is none
             path = BUNDLED / str(model)
         if not path.exists():
-            bundled = sorted(p.name for p in BUNDLED.iterdir() if p.is_dir()) if BUNDLED.is_dir() else []
             raise FileNotFoundError(
                 f"no model {str(model)!r}: expected one of the bundled models {bundled}, or an existing path"
             )
-        return cls(read_model(path), path.stem, device, precision)
+        name = path.stem if path.is_file() else path.resolve().name
+        return cls(read_model(path), name, device, precision)
 
     def sample(
         self,
@@ -120,6 +123,18 @@ class MoleculeGenerator:
         write_model(self.model, Path(folder), card or f"# {self.name}\n\nNo description was given.\n")
 
 
+def _usable_device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).split("\n")[0]
+        raise ValueError(
+            f"device {name!r} cannot be used ({reason}): give cpu, or cuda where there is a GPU"
+        ) from error
+    return device
+
+
 @dataclass(frozen=True)
 class Samples:
     """The molecules of one call of `MoleculeGenerator.sample`, in the order of their indices."""
@@ -137,7 +152,8 @@ class Samples:
     @cached_property
     def mols(self) -> list[Chem.Mol | None]:
         """Sanitized molecules with conformers; None where RDKit refuses one."""
-        return [sanitized(mol) for mol in self.raw]
+        with rdBase.BlockLogs():
+            return [sanitized(mol) for mol in self.raw]
 
     def __len__(self) -> int:
         """Number of requested molecules."""
@@ -159,8 +175,7 @@ def record(arrays: MoleculeArrays, index: int, seed: int, num_steps: int, model:
     """A drawn molecule with a title and properties: seed, index, steps, model, `moldiff_valid` (the strict rule)."""
     mol = to_mol(arrays)
     mol.SetProp("_Name", f"{model}-seed{seed}-{index}")
-    for key, value in (("seed", seed), ("index", index), ("num_steps", num_steps)):
-        mol.SetIntProp(f"moldiff_{key}", value)
-    mol.SetProp("moldiff_model", model)
+    for key, value in (("seed", seed), ("index", index), ("num_steps", num_steps), ("model", model)):
+        mol.SetProp(f"moldiff_{key}", str(value))
     mol.SetIntProp("moldiff_valid", int(strict_verdict(mol).smiles is not None))
     return mol

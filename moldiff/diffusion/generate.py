@@ -40,6 +40,8 @@ def generate(
     for name, value in (("num_samples", num_samples), ("batch_size", batch_size)):
         if value < 1:
             raise ValueError(f"{name} must be at least 1: got {value}")
+    if not -(2**63) <= seed < 2**63:
+        raise ValueError(f"seed must be an integer of 64 bits: got {seed}; choose a smaller one")
     if num_steps is not None and num_steps < 1:
         raise ValueError(f"num_steps must be at least 1: got {num_steps}; the model's default is {model.num_steps}")
     if num_atoms is not None and num_atoms < 1:

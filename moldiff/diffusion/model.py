@@ -69,7 +69,7 @@ def read_model(path: Path) -> Model:
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(ModelSpec, None)
     try:
-        spec = parser.instantiate_classes(parser.parse_object(deepcopy(config["spec"])))
+        spec = parser.instantiate(parser.parse_object(deepcopy(config["spec"])))
         built = ModelSpec(**vars(spec))
     except (jsonargparse.ArgumentError, TypeError, KeyError) as error:
         raise ValueError(f"the config of the model at {path} cannot be built: {error}") from error
