@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 from rdkit import Chem, rdBase
 from tqdm import tqdm
@@ -153,7 +154,7 @@ class Samples:
     def mols(self) -> list[Chem.Mol | None]:
         """Sanitized molecules with conformers; None where RDKit refuses one."""
         with rdBase.BlockLogs():
-            return [sanitized(mol) for mol in self.raw]
+            return [sanitized(mol) if mol.GetNumAtoms() else None for mol in self.raw]
 
     def __len__(self) -> int:
         """Number of requested molecules."""
@@ -172,8 +173,11 @@ class Samples:
 
 
 def record(arrays: MoleculeArrays, index: int, seed: int, num_steps: int, model: str) -> Chem.Mol:
-    """A drawn molecule with a title and properties: seed, index, steps, model, `moldiff_valid` (the strict rule)."""
-    mol = to_mol(arrays)
+    """A drawn molecule with a title and properties: seed, index, steps, model, `moldiff_valid` (the strict rule).
+
+    If its coordinates are no finite numbers, which files cannot hold, it becomes a molecule without atoms.
+    """
+    mol = to_mol(arrays) if np.isfinite(arrays.positions).all() else Chem.Mol()
     mol.SetProp("_Name", f"{model}-seed{seed}-{index}")
     for key, value in (("seed", seed), ("index", index), ("num_steps", num_steps), ("model", model)):
         mol.SetProp(f"moldiff_{key}", str(value))

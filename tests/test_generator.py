@@ -256,6 +256,7 @@ def test_a_broken_network_gives_invalid_molecules(model, tmp_path, value):
             weight.fill_(value)
     drawn = MoleculeGenerator(dataclasses.replace(model, denoiser=network), "broken", "cpu").sample(5, progress=False)
     assert [mol.GetIntProp("moldiff_valid") for mol in drawn.raw] == [0] * 5
+    assert drawn.mols == [None] * 5
     for name in ("x.sdf", "x.xyz"):
         drawn.to_sdf(tmp_path / name)
         assert len(read_molecules(tmp_path / name)) == 5
