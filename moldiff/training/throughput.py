@@ -9,29 +9,39 @@ import pytorch_lightning as pl
 
 
 class Throughput(pl.Callback):
-    """Logs `molecules/s`: training molecules per second of wall-clock time since the last report."""
+    """Logs `molecules/s`: training molecules per second of wall-clock time, without that of validation and saving."""
 
     def __init__(self, every_n_steps: int = 50) -> None:
-        """`every_n_steps`: steps between two reports."""
-        self.every_n_steps, self.molecules, self.since = every_n_steps, 0, 0.0
+        """`every_n_steps`: batches between two reports."""
+        if every_n_steps < 1:
+            raise ValueError(f"every_n_steps must be at least 1: got {every_n_steps}; 50 is the default")
+        self.every_n_steps = every_n_steps
+        self.batches, self.molecules, self.seconds = 0, 0, 0.0  # since the last report
+        self.since: float | None = None  # when the clock was started; None while it stands
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Start the clock anew after validation or saving."""
-        if self.molecules == 0:
+        """Start the clock if it stands."""
+        if self.since is None:
             self.since = time.perf_counter()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count and report."""
+        self.batches += 1
         self.molecules += len(batch) * trainer.world_size
-        if (batch_idx + 1) % self.every_n_steps == 0:
-            rate = self.molecules / (time.perf_counter() - self.since)
-            pl_module.log("molecules/s", rate, prog_bar=True)
-            self.molecules = 0
+        if self.batches >= self.every_n_steps:
+            self._stop()
+            pl_module.log("molecules/s", self.molecules / max(self.seconds, 1e-9), prog_bar=True)
+            self.batches, self.molecules, self.seconds = 0, 0, 0.0
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Do not count the time of validation."""
-        self.molecules = 0
+        """Stop the clock."""
+        self._stop()
+
+    def _stop(self) -> None:
+        if self.since is not None:
+            self.seconds += time.perf_counter() - self.since
+            self.since = None
