@@ -81,9 +81,18 @@ def test_edm_loss_is_that_of_edm(statistics: Statistics) -> None:
 
 
 def test_edm_network_is_that_of_edm(statistics: Statistics) -> None:
+    torch.manual_seed(0)
     model = spec(ROOT / "configs" / "qm9_edm.yaml")
     network = model.denoiser(statistics.vocabulary)
     assert network.node_in.out_features == 256
     assert len(network.blocks) == 9
     assert not network.self_conditioning
+    process, batch = JointProcess(model.processes, statistics), random_batch(sizes=(18, 18))
+    clean, t = centre(batch.replace(pos=batch.pos.float())), torch.tensor([0.1, 0.9])
+    noisy = process.corrupt(clean, t, StreamNoise(torch.Generator().manual_seed(0)))
+    with torch.no_grad():
+        losses = process.loss(network(noisy, t), clean, noisy, t)
+    assert 0.8 < sum(losses.values()).mean() < 1.4, (
+        "before training it should say nothing: its loss is the noise itself"
+    )
     assert model.num_steps == 1000

@@ -54,6 +54,7 @@ class EGNN(Denoiser):
         self.node_in, self.node_out = nn.Linear(node_width, width), nn.Linear(width, k + q)
         self.blocks = nn.ModuleList(EGNNLayer(width, edge_width, coordinate_range) for _ in range(num_layers))
         self.bond_node, self.bond_edge = nn.Linear(width, width), nn.Linear(edge_width + 1, width, bias=False)
+        nn.init.uniform_(self.bond_edge.weight, -(width**-0.5), width**-0.5)  # its input holds squared distances
         self.bond_out = nn.Linear(width, r)
 
     def forward(self, noisy: MolBatch, t: Float[Tensor, " B"], context: Context | None = None) -> Prediction:

@@ -69,6 +69,7 @@ class TensorFieldNetwork(Denoiser):
         )
         self.norm, self.node_out = EquivariantNorm(irreps), nn.Linear(s, k + q)
         self.vector_out = o3.Linear(node, "1x1o")
+        torch.nn.init.zeros_(self.vector_out.weight)  # the first guess are the noisy coordinates
         self.bond_node = nn.Linear(s, 2 * radial_width)
         self.bond_edge = nn.Linear(radial_width + num_bases, radial_width)
         self.bond_out = nn.Sequential(
@@ -85,7 +86,7 @@ class TensorFieldNetwork(Denoiser):
         for block in self.blocks:
             x = block(x, y, e, pairs)
         with torch.autocast(pos.device.type, enabled=False):
-            moved = centred(self.vector_out(x), noisy.mask)
+            moved = centred(pos + self.vector_out(x), noisy.mask)
         scalars = self.norm(x)[..., : self.num_scalars]
         node = self.node_out(scalars).to(pos.dtype)
         return Prediction(

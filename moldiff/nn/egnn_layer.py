@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -52,13 +54,17 @@ class EGNNLayer(nn.Module):
 class EdgeNetwork(nn.Module):
     """A two-layer network of both nodes and the invariants of every ordered pair: m_ij = f(h_i, h_j, e_ij).
 
-    The first layer is linear in its three parts, so the parts of the nodes are computed once per node.
+    The first layer is linear in its three parts, so the parts of the nodes are computed once per node. Its weights
+    start as those of one layer on all three side by side, so that squared distances do not drown the rest.
     """
 
     def __init__(self, width: int, edge_width: int) -> None:
         super().__init__()
         self.receiver, self.sender = nn.Linear(width, width), nn.Linear(width, width, bias=False)
         self.edge, self.out = nn.Linear(edge_width, width, bias=False), nn.Linear(width, width)
+        bound = 1 / math.sqrt(2 * width + edge_width)
+        for parameter in (self.receiver.weight, self.receiver.bias, self.sender.weight, self.edge.weight):
+            nn.init.uniform_(parameter, -bound, bound)
 
     def forward(self, h: Float[Tensor, "B N D"], edges: Float[Tensor, "B N N E"]) -> Float[Tensor, "B N N D"]:
         """Messages from the atoms of the third axis to those of the second."""

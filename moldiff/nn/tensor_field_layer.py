@@ -35,6 +35,8 @@ class TensorFieldLayer(nn.Module):
         self.receive = o3.Linear(received.simplify(), self.gate.irreps_in)
         self.keep = o3.Linear(node, self.gate.irreps_in)
         self.out = o3.Linear(self.gate.irreps_out, node)
+        with torch.no_grad():
+            self.out.weight.mul_(0.1)  # a layer changes little at first
         self.from_node = nn.Linear(self.num_scalars, radial_width)
         self.from_edge = nn.Linear(edge_width, radial_width, bias=False)
         self.weights = nn.Linear(radial_width, self.product.weight_numel)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from moldiff.data.batch import MolBatch
 from moldiff.data.statistics import Statistics
 from moldiff.diffusion import (
+    AncestralSampler,
     CategoricalProcess,
     CosineSchedule,
     EulerSampler,
@@ -22,6 +23,7 @@ from moldiff.diffusion import (
     OneHotGaussianProcess,
     PolynomialSchedule,
     Sampler,
+    StepOptions,
     StreamNoise,
     UniformGrid,
 )
@@ -203,6 +205,11 @@ def test_spread_on_gaussian_data(sampler: Sampler, kind: str) -> None:
     expected = torch.tensor(0.5 * (3 / 4) ** 0.5)  # of centred points
     torch.testing.assert_close(out.std(), expected, rtol=0.05, atol=0)
     torch.testing.assert_close(centred(out, mask), out, atol=1e-5, rtol=0)
+
+
+def test_ancestral_sampling_is_that_of_its_papers() -> None:
+    """Fresh noise of the full size (DDPM), exact posteriors of the classes (D3PM)."""
+    assert AncestralSampler(temperature=0.9).options == StepOptions(1.0, temperature=0.9, posterior=True)
 
 
 def test_edm_sampler_runs_with_egnn(statistics: Statistics) -> None:

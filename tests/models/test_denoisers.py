@@ -151,6 +151,18 @@ def test_learns_one_molecule(denoiser: Denoiser, statistics: Statistics) -> None
     assert losses[-1] < 0.4 * losses[0]
 
 
+@pytest.mark.parametrize("make", [EGNN, EquivariantGraphTransformer, TensorFieldNetwork])
+def test_first_outputs_are_moderate(make: Callable[..., Denoiser], statistics: Statistics) -> None:
+    """At full size, before training: no class is ruled out, and coordinates are about where they were."""
+    torch.manual_seed(0)
+    batch = random_batch(statistics.vocabulary, sizes=(20, 12))
+    with torch.no_grad():
+        out = make(statistics.vocabulary)(batch.replace(pos=batch.pos.float()), torch.tensor([0.1, 0.9]))
+    assert out.pos.abs().max() < 20
+    for logits, here in ((out.atom_types, batch.mask), (out.charges, batch.mask), (out.bond_types, batch.pair_mask)):
+        assert logits[here].abs().max() < 5
+
+
 def test_edm_has_its_number_of_weights(statistics: Statistics) -> None:
     """592,897 in each of nine layers with two invariants per pair, as published; bonds bring more invariants here."""
     network, bonds = EGNN(statistics.vocabulary), 4
