@@ -156,8 +156,11 @@ class DiffusionModule(pl.LightningModule):
         self.build(statistics)
 
     def times(self, count: int, noise: Noise) -> Float[Tensor, " B"]:
-        """Times of a batch: stratified, a share of them nearer to the data."""
-        place = torch.arange(count, device=self.device, dtype=torch.float32)
+        """Times of a batch: stratified, a share of them nearer to the data.
+
+        The strata are dealt out at random, since the molecules of a batch are sorted by size.
+        """
+        place = noise.uniform(torch.empty(count, device=self.device)).argsort().float()
         u = (place + noise.uniform(place)) / count
         focus = noise.uniform(u) < self.data_focus
         return torch.where(focus, 1 - (1 - u).sqrt(), u).clamp(1e-4, 1 - 1e-4)
