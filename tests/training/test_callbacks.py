@@ -13,7 +13,7 @@ from moldiff.diffusion import CategoricalProcess, GaussianProcess
 from moldiff.diffusion.generate import generate
 from moldiff.metrics import evaluate
 from moldiff.models import EquivariantGraphTransformer
-from moldiff.training import DiffusionModule, SampleScores, Throughput
+from moldiff.training import DiffusionModule, SampleScores, Throughput, sample_scores
 
 pytestmark = pytest.mark.filterwarnings("ignore:::pytorch_lightning", "ignore:::lightning_fabric")
 
@@ -79,10 +79,14 @@ def test_scores_are_those_of_the_averaged_model(module, data):
     assert second["samples/strict_valid"] == pytest.approx(report.strict.valid.value)
 
 
-def test_scores_do_not_change_the_training(module, data):
+def test_scores_do_not_change_the_training(module, data, monkeypatch):
     fit(module, data, max_epochs=2)
+    drawn = []
+    draw = sample_scores.generate
+    monkeypatch.setattr(sample_scores, "generate", lambda *args, **kwargs: drawn.append(1) or draw(*args, **kwargs))
     other = DiffusionModule(Wide, module.processes, num_steps=2, warmup_steps=1)
     fit(other, data, SampleScores(3), max_epochs=2)
+    assert len(drawn) == 2  # one for each epoch, none for the sanity check
     for name, value in module.state_dict().items():
         assert torch.equal(value, other.state_dict()[name]), name
 
