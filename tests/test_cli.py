@@ -269,6 +269,22 @@ def test_traceback_on_request(work, monkeypatch):
         main(["evaluate", "--molecules", "none.sdf"])
 
 
+def test_validation_needs_a_model(config, capsys):
+    write(config)
+    for command in ("validate", "test"):
+        assert "--ckpt_path" in error_of(capsys, command, "--config", "fit.yaml")
+
+
+def test_new_run_does_not_mix_with_an_older_one(config, work, capsys):
+    write(config)
+    main(["fit", "--config", "fit.yaml"])
+    assert capsys.readouterr().out.endswith("last checkpoint: checkpoints/last.ckpt\n")
+    before = (work / "checkpoints" / "last.ckpt").read_bytes()
+    assert "--ckpt_path last" in error_of(capsys, "fit", "--config", "fit.yaml")
+    assert (work / "checkpoints" / "last.ckpt").read_bytes() == before
+    assert [path.name for path in (work / "checkpoints").iterdir()] == ["last.ckpt"]
+
+
 # ---- sampling breaks off
 
 
