@@ -33,7 +33,8 @@ class DiffusionModule(pl.LightningModule):
 
     The network and the processes are built when the data are known (`configure_model`), for their vocabulary and
     statistics, which are kept in every checkpoint. All random numbers of a step depend on the seed and the step only,
-    so an interrupted run goes on as an uninterrupted one.
+    so an interrupted run goes on as an uninterrupted one. (With accumulated gradients, save after a number of steps:
+    checkpoints saved by the clock can fall between the parts of a step, and do not hold the gradients of the first.)
     """
 
     denoiser: Denoiser
