@@ -85,8 +85,8 @@ def sample(
         overwrite: replace the file if it exists.
     """
     from moldiff.chem.files import MoleculeWriter
+    from moldiff.diffusion.process_settings import keep_freed_memory
     from moldiff.generator import MoleculeGenerator, record
-    from moldiff.training.process_settings import keep_freed_memory
 
     keep_freed_memory()
     with MoleculeWriter(out, overwrite) as writer:

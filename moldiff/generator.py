@@ -37,7 +37,9 @@ class MoleculeGenerator:
         """Most users want `from_pretrained`. `name` is written into every record."""
         self.name = name
         self.device = _usable_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.bfloat16 = use_bfloat16(self.device, precision)
+        self.bfloat16 = use_bfloat16(self.device, precision) and (
+            model.denoiser.bears_bfloat16 or precision == "bfloat16"
+        )
         self.model = model
         model.denoiser.to(self.device).eval()
         model.process.to(self.device)

@@ -225,7 +225,8 @@ def _xyz_text(molecule: Chem.Mol) -> str:
     if molecule.GetNumAtoms() and not molecule.GetNumConformers():
         raise ValueError("Got a molecule without coordinates; expected a conformer to write as XYZ")
     title = molecule.GetProp("_Name") if molecule.HasProp("_Name") else ""
-    lines = [str(molecule.GetNumAtoms()), " ".join(title.split())]
+    properties = [f"{key}={value}" for key, value in molecule.GetPropsAsDict().items() if key.startswith("moldiff_")]
+    lines = [str(molecule.GetNumAtoms()), " ".join([*title.split(), *properties])]
     if molecule.GetNumAtoms():
         for atom, (x, y, z) in zip(molecule.GetAtoms(), molecule.GetConformer().GetPositions().tolist(), strict=True):
             lines.append(f"{atom.GetSymbol():<2} {x:14.8f} {y:14.8f} {z:14.8f}")

@@ -69,6 +69,7 @@ def pair_indices(n: int, device: torch.device | str = "cpu") -> tuple[Int[Tensor
     """Atoms (i, j), i > j, of the packed pairs of `n` atoms, in their order. Computed once per size and device."""
     key = (n, torch.device(device))
     if key not in _PAIRS:
-        i, j = torch.tril_indices(n, n, -1, device=device)
-        _PAIRS[key] = (i, j)
+        with torch.inference_mode(False):  # or tables first made while sampling could not be used for training
+            i, j = torch.tril_indices(n, n, -1, device=device)
+            _PAIRS[key] = (i, j)
     return _PAIRS[key]

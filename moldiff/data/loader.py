@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch.utils.data import DataLoader
 
 from moldiff.data.batch import MolBatch
@@ -32,6 +33,7 @@ class MoleculeLoader(DataLoader[MolBatch]):
             batch_sampler=batch_sampler,
             num_workers=num_workers,
             persistent_workers=num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
             collate_fn=_as_it_is,
         )
         self._done = 0  # batches of this epoch that were handed out

@@ -89,7 +89,8 @@ class CategoricalProcess(Process):
         probabilities = estimate if options.temperature == 1 else sharpen(estimate, options.temperature)
         choice = noise.uniform(torch.empty(mask.shape, device=mask.device))
         if options.posterior:
-            return draw(self._posterior(noisy, probabilities, alpha_t, alpha_s), choice) * mask
+            drawn = draw(self._posterior(noisy, probabilities, alpha_t, alpha_s), choice)
+            return torch.where(expand((s < t).float(), choice).bool() & mask, drawn, noisy)
         stay = ((1 - alpha_s) / (1 - alpha_t).clamp(min=1e-12)).clamp(0, 1) ** options.jump_rate
         stay = torch.where(s >= t, 1.0, stay)
         jumps = noise.uniform(choice) >= expand(stay, choice)
@@ -98,7 +99,7 @@ class CategoricalProcess(Process):
     def _posterior(self, noisy: Tensor, probabilities: Tensor, alpha_t: Tensor, alpha_s: Tensor) -> Tensor:
         """q(x_s | x_t) = sum_x0 q(x_s | x_t, x_0) p(x_0 | x_t), Austin 2021 eq. 3, unnormalised, over K + 1 tokens."""
         now = F.one_hot(noisy, self.num_classes + 1).to(probabilities.dtype)
-        p = F.pad(probabilities, (0, 1))
+        p = F.pad(probabilities.clamp(min=1e-12), (0, 1))
         a_t, a_s = expand(alpha_t, p), expand(alpha_s, p)
         law_now = self.law[noisy][..., None]
         p = p / (a_t * now + (1 - a_t) * law_now).clamp(min=1e-12)

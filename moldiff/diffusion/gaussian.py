@@ -78,13 +78,13 @@ class GaussianProcess(Process):
         t: Float[Tensor, " B"],
         mask: Bool[Tensor, "B L"],
     ) -> Float[Tensor, "B L K"]:
-        """See `Process`."""
+        """See `Process`. Where the output says nothing of the data (eps at alpha = 0), divisors stay above 0.001."""
         if self.parameterisation == "x0":
             return output
         at = self.schedule(t)
         if self.parameterisation == "eps":
-            return (noisy - expand(at.sigma, noisy) * output) / expand(at.alpha, noisy)
-        wronskian = at.d_sigma * at.alpha - at.sigma * at.d_alpha
+            return (noisy - expand(at.sigma, noisy) * output) / expand(at.alpha.clamp(min=1e-3), noisy)
+        wronskian = (at.d_sigma * at.alpha - at.sigma * at.d_alpha).clamp(min=1e-3)
         return expand(at.d_sigma / wronskian, noisy) * noisy - expand(at.sigma / wronskian, noisy) * output
 
     def step(
@@ -106,7 +106,7 @@ class GaussianProcess(Process):
             * (now.sigma**2 - (now.alpha / then.alpha * then.sigma) ** 2).clamp(min=0).sqrt()
         )
         kept = (then.sigma**2 - fresh**2).clamp(min=0).sqrt() / now.sigma.clamp(min=1e-12)
-        kept = torch.where(s >= t, 1.0, kept)
+        kept, fresh = torch.where(s >= t, 1.0, kept), torch.where(s >= t, 0.0, fresh)
         out = expand(kept, noisy) * noisy + expand(then.alpha - kept * now.alpha, noisy) * estimate
         if options.stochasticity > 0:
             out = out + expand(fresh, noisy) * self.draw(noisy, mask, noise)

@@ -32,7 +32,10 @@ def generate(
     batch_size: int = 64,
     bfloat16: bool = False,
 ) -> Iterator[SampledBatch]:
-    """Draw molecules on the model's device and give each batch, of similar sizes, when it is finished.
+    """Draw molecules on the model's device and give each batch when it is finished.
+
+    All molecules of a batch have the same size: nothing is computed for padding, and the arithmetic of a molecule,
+    which would be rounded otherwise in a padded row, does not depend on its company.
 
     Molecule i depends on the model, the seed, the number of steps and i only. Arguments as in
     `MoleculeGenerator.sample`.
@@ -49,11 +52,12 @@ def generate(
             f"num_atoms must be at least 1: got {num_atoms}; leave it out to draw sizes from the training data"
         )
     sizes = _sizes(model, num_samples, seed, num_atoms)
-    order = torch.argsort(sizes, stable=True, descending=True)
-    for first in range(0, num_samples, batch_size):
-        chosen = order[first : first + batch_size]
-        molecules = _denoise(model, sizes[chosen], chosen, seed, num_steps or model.num_steps, bfloat16)
-        yield SampledBatch(tuple(chosen.tolist()), molecules)
+    for size in sorted(set(sizes.tolist()), reverse=True):
+        same = (sizes == size).nonzero().flatten()
+        for first in range(0, len(same), batch_size):
+            chosen = same[first : first + batch_size]
+            molecules = _denoise(model, size, chosen, seed, num_steps or model.num_steps, bfloat16)
+            yield SampledBatch(tuple(chosen.tolist()), molecules)
 
 
 def _sizes(model: Model, num_samples: int, seed: int, num_atoms: int | None) -> Tensor:
@@ -65,10 +69,10 @@ def _sizes(model: Model, num_samples: int, seed: int, num_atoms: int | None) -> 
 
 @torch.inference_mode()
 def _denoise(
-    model: Model, sizes: Tensor, indices: Tensor, seed: int, num_steps: int, bfloat16: bool
+    model: Model, size: int, indices: Tensor, seed: int, num_steps: int, bfloat16: bool
 ) -> tuple[MoleculeArrays, ...]:
     device = next(model.denoiser.parameters()).device
-    mask = (torch.arange(int(sizes.max())) < sizes[:, None]).to(device)
+    mask = torch.ones(len(indices), size, dtype=torch.bool, device=device)
     noise = MoleculeNoise(seed, indices.to(device))
     with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
         batch = model.sampler(model.denoiser, model.process, mask, num_steps, noise)

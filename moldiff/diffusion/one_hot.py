@@ -11,7 +11,7 @@ from moldiff.data.statistics import Statistics
 from moldiff.diffusion.gaussian import GaussianProcess, Parameterisation
 from moldiff.diffusion.noise import Noise
 from moldiff.diffusion.process import Process, StepOptions
-from moldiff.diffusion.schedule import NoiseSchedule
+from moldiff.diffusion.schedule import NoiseSchedule, PolynomialSchedule
 
 
 class OneHotGaussianProcess(Process):
@@ -26,11 +26,21 @@ class OneHotGaussianProcess(Process):
         weight: float = 1.0,
         scale: float = 0.25,
     ) -> None:
-        """Arguments as in `GaussianProcess`, which does the work; `scale`: value of the true class (EDM: 0.25)."""
+        """Arguments as in `GaussianProcess`, which does the work; `scale`: value of the true class.
+
+        `schedule`: EDM's polynomial one if not given.
+        """
         super().__init__()
         self.scale = scale
         self.gaussian = GaussianProcess(
-            schedule, parameterisation, loss_target, loss_floor, weight, scale=1.0, align_noise=False, centre=False
+            schedule or PolynomialSchedule(),
+            parameterisation,
+            loss_target,
+            loss_floor,
+            weight,
+            scale=1.0,
+            align_noise=False,
+            centre=False,
         )
         self.num_classes = 0
 
@@ -49,7 +59,7 @@ class OneHotGaussianProcess(Process):
         self, clean: Int[Tensor, "B L"], t: Float[Tensor, " B"], mask: Bool[Tensor, "B L"], noise: Noise
     ) -> Float[Tensor, "B L K"]:
         """See `Process`."""
-        return self.gaussian.corrupt(self._encode(clean), t, mask, noise)
+        return self.gaussian.corrupt(self._encode(clean) * mask[..., None], t, mask, noise)
 
     def estimate(
         self,

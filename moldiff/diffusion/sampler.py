@@ -60,20 +60,32 @@ class EulerSampler(Sampler):
         """See `Sampler`. One evaluation of the network a step."""
         x, context = process.prior(mask, noise), context or Context()
         times = self.grid(num_steps).to(mask.device)
-        for t, s in pairwise(times):
-            estimate = _estimate(denoiser, process, x, t, context)
+        estimate = _estimate(denoiser, process, x, times[0], context)
+        for t, s in pairwise(times[:-1]):
             x = process.step(x, estimate, _rows(t, mask), _rows(s, mask), noise, self.options)
-            context = replace(context, previous=estimate)
+            estimate = _estimate(denoiser, process, x, s, replace(context, previous=estimate))
         return process.decode(estimate, mask)
 
 
-class AncestralSampler(EulerSampler):
+class AncestralSampler(Sampler):
     """Ancestral sampling (Ho 2020, DDPM; Austin 2021, D3PM): fresh noise, exact posteriors, equal steps."""
 
     def __init__(self, grid: TimeGrid | None = None, temperature: float = 1.0) -> None:
         """`grid`: uniform if not given."""
-        super().__init__(grid or UniformGrid(), stochasticity=1.0, temperature=temperature)
-        self.options = replace(self.options, posterior=True)
+        self.steps = EulerSampler(grid or UniformGrid(), stochasticity=1.0, temperature=temperature)
+        self.steps.options = replace(self.steps.options, posterior=True)
+
+    def __call__(
+        self,
+        denoiser: Denoiser,
+        process: JointProcess,
+        mask: Bool[Tensor, "B N"],
+        num_steps: int,
+        noise: Noise,
+        context: Context | None = None,
+    ) -> MolBatch:
+        """See `Sampler`. One evaluation of the network a step."""
+        return self.steps(denoiser, process, mask, num_steps, noise, context)
 
 
 class HeunSampler(Sampler):
@@ -106,8 +118,8 @@ class HeunSampler(Sampler):
             context = replace(context, previous=estimate)
             at_end = _estimate(denoiser, process, first, s, context)
             mean = replace(estimate, pos=(estimate.pos + at_end.pos) / 2)
-            pos_only = JointProcess({"pos": process.processes["pos"]})  # type: ignore[dict-item]
-            x = first.replace(pos=pos_only.step(x, mean, _rows(t, mask), _rows(s, mask), noise, self.options).pos)
+            second = process.step(x, mean, _rows(t, mask), _rows(s, mask), noise, self.options)
+            x = first.replace(pos=second.pos)
             context = replace(context, previous=at_end)
             estimate = _estimate(denoiser, process, x, s, context)
         return process.decode(estimate, mask)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import torch.nn.functional as F
@@ -29,10 +28,6 @@ class Prediction:
     charges: Float[Tensor, "B N Q"] | None = None
     bond_types: Float[Tensor, "B P R"] | None = None  # packed pairs, see MolBatch
 
-    def map(self, function: Callable[[Tensor], Tensor]) -> Prediction:
-        """Apply a function to every field that is present."""
-        return Prediction(**{k: function(v) for k, v in self.present().items()})
-
     def present(self) -> dict[str, Tensor]:
         """The fields that are not None, by name."""
         return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
@@ -48,15 +43,14 @@ class Context:
 class Denoiser(nn.Module, ABC):
     """A network that says what a noisy batch was before the noise.
 
-    Promises: E(3) equivariance (coordinates turn, reflect and shift with the input's, the rest is invariant),
+    Promises: E(3) equivariance (coordinates are centred, turn and reflect with the input's; the rest is invariant),
     equivariance to the order of atoms, independence of the molecules in a batch, no influence of padding, and an
     unchanged input.
     """
 
     self_conditioning: bool = False  # whether `Context.previous` is read
-    blocks: (
-        nn.ModuleList
-    )  # the hidden layers, all of one kind: their matrices are trained by Muon, their forward may be compiled
+    bears_bfloat16: bool = True  # whether its matrix products bear bfloat16; coordinates must not go through them
+    blocks: nn.ModuleList  # the hidden layers, all of one kind: Muon trains their matrices, they may be compiled
 
     @abstractmethod
     def forward(self, noisy: MolBatch, t: Float[Tensor, " B"], context: Context | None = None) -> Prediction:

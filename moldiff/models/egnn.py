@@ -24,6 +24,8 @@ class EGNN(Denoiser):
     has some, they join the invariants of the pairs and are predicted from both atoms and their distance.
     """
 
+    bears_bfloat16 = False  # squared distances go through the matrix products
+
     def __init__(
         self,
         vocabulary: Vocabulary,

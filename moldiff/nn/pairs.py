@@ -48,8 +48,9 @@ def _indices(n: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Tables of one size, made once per device."""
     key = (n, device)
     if key not in _INDICES:
-        i, j = torch.tril_indices(n, n, -1, device=device)
-        to_full = torch.full((n, n), len(i), device=device)
-        to_full[i, j] = to_full[j, i] = torch.arange(len(i), device=device)
-        _INDICES[key] = (i, j, to_full.flatten())
+        with torch.inference_mode(False):  # or tables first made while sampling could not be used for training
+            i, j = torch.tril_indices(n, n, -1, device=device)
+            to_full = torch.full((n, n), len(i), device=device)
+            to_full[i, j] = to_full[j, i] = torch.arange(len(i), device=device)
+            _INDICES[key] = (i, j, to_full.flatten())
     return _INDICES[key]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
@@ -14,8 +17,9 @@ import moldiff.models
 import moldiff.training  # noqa: F401  # the classes that configs name by their short names
 from moldiff.data import MoleculeDataModule
 from moldiff.diffusion.model import read_checkpoint
+from moldiff.diffusion.precision import use_bfloat16
+from moldiff.diffusion.process_settings import keep_freed_memory
 from moldiff.training.module import DiffusionModule
-from moldiff.training.process_settings import keep_freed_memory
 
 _NOISE = (  # warnings of Lightning that a user can do nothing about: what they warn of is meant, or harmless
     "You're using the WeightAveraging callback with a model that overrides the configure_model",
@@ -43,7 +47,7 @@ def run_trainer(arguments: list[str]) -> None:
                 subclass_mode_data=True,
                 auto_configure_optimizers=False,
                 seed_everything_default=0,
-                save_config_kwargs={"overwrite": True},
+                save_config_kwargs={"config_filename": "fit.yaml", "overwrite": True},
                 parser_kwargs={
                     "prog": "moldiff",
                     **{c: {"usage": f"moldiff {c} --config FILE [options]"} for c in TrainingCLI.subcommands()},
@@ -55,7 +59,11 @@ def run_trainer(arguments: list[str]) -> None:
 
 
 class TrainingCLI(LightningCLI):
-    """LightningCLI without `predict`, for which there is `moldiff sample`; explains unreadable checkpoints."""
+    """LightningCLI without `predict`, for which there is `moldiff sample`.
+
+    It chooses mixed precision where the hardware is fast at it and the config names none, explains unreadable
+    checkpoints, and refuses to put a new run beside the checkpoints of another one.
+    """
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -63,11 +71,38 @@ class TrainingCLI(LightningCLI):
         return {name: skipped for name, skipped in LightningCLI.subcommands().items() if name != "predict"}
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parse the arguments that were handed over, whatever `sys.argv` holds; check the checkpoint."""
+        """Parse the arguments that were handed over, whatever `sys.argv` holds; check them."""
         self.config = parser.parse_args(args)
-        checkpoint = self.config[self.config.subcommand].get("ckpt_path")
+        config = self.config[self.config.subcommand]
+        checkpoint = config.get("ckpt_path")
         if checkpoint and Path(checkpoint).is_file():
             read_checkpoint(Path(checkpoint))
+        if self.config.subcommand != "fit" and not checkpoint and not config.model.init_from:
+            raise ValueError("got no model: give --ckpt_path FILE.ckpt, or --model.init_from FOLDER")
+        if config.trainer.precision is None:
+            gpu = torch.cuda.is_available() and config.trainer.accelerator in ("auto", "gpu", "cuda")
+            fast = use_bfloat16(torch.device("cuda" if gpu else "cpu"))
+            config.trainer.precision = "bf16-mixed" if fast else "32-true"
+
+    def before_fit(self) -> None:
+        """Refuse a folder that holds the checkpoints of another run: the old ones would be taken for the new ones."""
+        if self.config.fit.ckpt_path is not None:
+            return
+        for callback in self.trainer.checkpoint_callbacks:
+            folder = getattr(callback, "dirpath", None)
+            old = sorted(Path(folder).glob("last*.ckpt")) if folder and getattr(callback, "save_last", False) else []
+            if old:
+                raise ValueError(
+                    f"{old[0]} is the checkpoint of an earlier run: give --ckpt_path last to go on with it, move it "
+                    "away, or choose another dirpath for the checkpoints"
+                )
+
+    def after_fit(self) -> None:
+        """Say where the result is."""
+        for callback in self.trainer.checkpoint_callbacks:
+            path = getattr(callback, "last_model_path", "")
+            if path and self.trainer.is_global_zero:
+                sys.stdout.write(f"last checkpoint: {os.path.relpath(path)}\n")
 
 
 def _no_advertisement(record: logging.LogRecord) -> bool:

@@ -18,7 +18,7 @@ def export_checkpoint(checkpoint: Path, out: Path, card: Path | None = None) -> 
         FileExistsError: if `out` exists.
         ValueError: if the checkpoint cannot be read.
     """
-    text = card.read_text() if card is not None else f"# {out.name}\n"
+    text = card.read_text(encoding="utf-8") if card is not None else f"# {out.name}\n"
     state = read_checkpoint(checkpoint)
     settings = {k: v for k, v in state["hyper_parameters"].items() if not k.startswith("_")}
     averaged = "averaged" if "averaging_state" in state else "raw"

@@ -34,7 +34,7 @@ class SampleScores(pl.Callback):
         due = (trainer.current_epoch + 1) % self.every_n_epochs == 0 and not trainer.sanity_checking
         if batch_idx == 0 and dataloader_idx == 0 and due and trainer.is_global_zero:
             assert isinstance(pl_module, DiffusionModule)
-            bfloat16 = use_bfloat16(pl_module.device)
+            bfloat16 = use_bfloat16(pl_module.device) and pl_module.denoiser.bears_bfloat16
             batches = generate(pl_module.model(), self.num_samples, self.seed, self.num_steps, bfloat16=bfloat16)
             report = evaluate([to_mol(m) for batch in batches for m in batch.molecules], reference=None)
             self.scores = {

@@ -7,7 +7,15 @@ import torch
 from torch import Tensor
 
 from moldiff.data.statistics import Statistics
-from moldiff.diffusion import CategoricalProcess, MoleculeNoise, Noise, OneHotGaussianProcess, StepOptions, StreamNoise
+from moldiff.diffusion import (
+    CategoricalProcess,
+    LinearSchedule,
+    MoleculeNoise,
+    Noise,
+    OneHotGaussianProcess,
+    StepOptions,
+    StreamNoise,
+)
 from moldiff.diffusion.categorical import draw, sharpen
 
 PRIORS = ["marginal", "uniform", "absorbing"]
@@ -148,7 +156,7 @@ def test_calibration_counts_the_classes(statistics: Statistics) -> None:
 
 
 def test_one_hot_vectors_are_scaled(statistics: Statistics) -> None:
-    process = OneHotGaussianProcess(scale=0.25)
+    process = OneHotGaussianProcess(LinearSchedule(), scale=0.25)
     process.calibrate("charges", statistics)
     mask = torch.ones(1, 2, dtype=torch.bool)
     noisy = process.corrupt(torch.tensor([[2, 0]]), torch.full((1,), 1e-6), mask, MoleculeNoise(0, torch.arange(1)))

@@ -68,13 +68,14 @@ def test_step_to_the_same_time_is_the_identity(
     torch.testing.assert_close(out[mask], noisy[mask])
 
 
+@pytest.mark.parametrize("options", OPTIONS)
 def test_step_at_the_end_is_the_identity(
-    process: Process, mask: Tensor, noise: StreamNoise, clean_field: Field, true_estimate: Field
+    process: Process, options: StepOptions, mask: Tensor, noise: StreamNoise, clean_field: Field, true_estimate: Field
 ) -> None:
     """At t = 1 there is nothing of the data left, so ratios of alpha have no value."""
     clean, times = clean_field(process, mask), torch.ones(3)
     noisy = process.corrupt(clean, times, mask, noise)
-    out = process.step(noisy, true_estimate(process, clean), times, times, mask, noise, StepOptions())
+    out = process.step(noisy, true_estimate(process, clean), times, times, mask, noise, options)
     torch.testing.assert_close(out[mask], noisy[mask])
 
 
