@@ -350,21 +350,3 @@ def test_broken_weights_give_flagged_molecules(model, work, capsys):
     report = json.loads((work / "report.json").read_text())
     assert report["requested"] == 5
     assert report["strict"]["valid"]["count"] == 0
-
-
-def test_a_new_run_does_not_join_the_checkpoints_of_an_old_one(config, work, capsys):
-    callback = {"dirpath": "kept", "save_last": True, "save_top_k": 0, "every_n_train_steps": 1}
-    config["trainer"]["callbacks"] = [{"class_path": "ModelCheckpoint", "init_args": callback}]
-    write(config)
-    main(["fit", "--config", "fit.yaml"])
-    assert "last checkpoint: kept/last.ckpt" in capsys.readouterr().out
-    before = (work / "kept" / "last.ckpt").read_bytes()
-    assert "--ckpt_path last" in error_of(capsys, "fit", "--config", "fit.yaml")
-    assert (work / "kept" / "last.ckpt").read_bytes() == before
-    main(["fit", "--config", "fit.yaml", "--ckpt_path", "last", "--trainer.max_steps", "2"])
-
-
-@pytest.mark.parametrize("command", ["validate", "test"])
-def test_losses_need_a_model(command, config, capsys):
-    write(config)
-    assert "--ckpt_path" in error_of(capsys, command, "--config", "fit.yaml")
