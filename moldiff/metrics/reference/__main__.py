@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +16,9 @@ from rdkit.Chem import GetPeriodicTable
 from tqdm import tqdm
 
 from moldiff.chem.arrays import MoleculeArrays
+from moldiff.data.qm9_sources import qm9pack_folder
+from moldiff.data.splits import NUM_QM9, edm_split
 from moldiff.metrics.reference import Reference
-
-NUM_MOLECULES = 130_831
-NUM_TRAIN = 100_000
-
-
-def edm_training_rows() -> set[int]:
-    """The rows of QM9's training molecules in EDM's split, counted over the CSV files of `qm9pack` in their order."""
-    return set(np.random.RandomState(0).permutation(NUM_MOLECULES)[:NUM_TRAIN].tolist())
 
 
 def qm9_records(folder: Path) -> Iterator[tuple[str, MoleculeArrays]]:
@@ -49,13 +42,10 @@ def main(out: Path) -> Reference:
         ModuleNotFoundError: if `qm9pack` is not installed.
         ValueError: if it does not hold the expected number of molecules.
     """
-    spec = find_spec("qm9pack")  # not imported: its own loader needs pkg_resources
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("qm9pack is not installed; expected the extra: pip install 'moldiff[qm9]'")
-    records = list(tqdm(qm9_records(Path(spec.origin).parent / "data"), "reading", NUM_MOLECULES))
-    if len(records) != NUM_MOLECULES:
-        raise ValueError(f"Got {len(records)} molecules from qm9pack; expected {NUM_MOLECULES}")
-    rows = sorted(edm_training_rows())
+    records = list(tqdm(qm9_records(qm9pack_folder()), "reading", NUM_QM9))
+    if len(records) != NUM_QM9:
+        raise ValueError(f"Got {len(records)} molecules from qm9pack; expected {NUM_QM9}")
+    rows = sorted(edm_split().train.tolist())
     molecules = (Chem.MolFromSmiles(records[row][0]) for row in tqdm(rows, "SMILES"))
     reference = Reference.of(
         "the training set of QM9", molecules, (records[row][1] for row in tqdm(rows, "geometries"))
