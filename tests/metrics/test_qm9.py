@@ -12,9 +12,7 @@ from moldiff.metrics.reference import load_reference
 from moldiff.metrics.reference.__main__ import qm9_records
 from moldiff.metrics.strict import StrictScores, strict_verdict
 
-pytestmark = pytest.mark.skipif(
-    find_spec("qm9pack") is None, reason="qm9pack (the extra moldiff[qm9]) is not installed"
-)
+pytestmark = pytest.mark.skipif(find_spec("qm9pack") is None, reason="the extra moldiff[qm9] is not installed")
 
 
 @pytest.fixture(scope="module")
