@@ -263,3 +263,11 @@ def test_a_broken_network_gives_invalid_molecules(model, tmp_path, value):
     report = drawn.report(reference=None)
     assert report.requested == 5
     assert report.strict.valid.count == report.edm.molecule_stable.count == 0
+
+
+def test_bundled_model_at_its_default_precision_heeds_no_batch_size():
+    """Coarser arithmetic, where the hardware has it, must not let molecules depend on their company."""
+    generator = MoleculeGenerator.from_pretrained("qm9", "cpu")
+    together = generator.sample(8, seed=3, num_steps=10, num_atoms=12, batch_size=8, progress=False)
+    apart = generator.sample(8, seed=3, num_steps=10, num_atoms=12, batch_size=3, progress=False)
+    assert_same(together.arrays, apart.arrays)
