@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.batch import MolBatch
 from moldiff.models.denoiser import Context, Denoiser, Prediction, as_features
+from moldiff.nn.atom_first import AtomFirst
 from moldiff.nn.embedding import GaussianBasis, TimeEmbedding
 from moldiff.nn.geometry import centred
-from moldiff.nn.graph_transformer_block import EPSILON, GraphTransformerBlock
-from moldiff.nn.pairs import Pairs
+from moldiff.nn.graph_transformer_block import EPSILON, GraphTransformerBlock, square
 
 
 class EquivariantGraphTransformer(Denoiser):
@@ -58,46 +58,43 @@ class EquivariantGraphTransformer(Denoiser):
 
     def forward(self, noisy: MolBatch, t: Float[Tensor, " B"], context: Context | None = None) -> Prediction:
         """See `Denoiser.forward`."""
-        pairs = Pairs.of(noisy.mask)
-        s, v, e = self._embed(noisy, t, context.previous if context else None, pairs)
+        tables = AtomFirst.of(noisy.mask)
+        s, v, e = self._embed(noisy, t, context.previous if context else None, tables)
         for block in self.blocks:
-            s, v, e = block(s, v, e, pairs)
+            s, v, e = block(s, v, e, tables)
         k = self.num_elements
-        node = self.node_out(self.norm_node(s)).to(v.dtype)
-        bonds = self.pair_out(self.norm_pair(e)).to(v.dtype)
-        pos = centred((v * self.vector_out).sum(-1), noisy.mask) * self.length_scale
+        node = self.node_out(self.norm_node(s)).to(v.dtype).transpose(0, 1)
+        bonds = self.pair_out(self.norm_pair(e)).to(v.dtype).transpose(0, 1)
+        pos = (v * self.vector_out).sum(-1).permute(2, 0, 1)
         return Prediction(
-            pos,
+            centred(pos, noisy.mask) * self.length_scale,
             None if noisy.atom_types is None else node[..., :k],
             None if noisy.charges is None else node[..., k:],
             None if noisy.bond_types is None else bonds,
         )
 
     def _embed(
-        self, noisy: MolBatch, t: Float[Tensor, " B"], previous: Prediction | None, pairs: Pairs
+        self, noisy: MolBatch, t: Float[Tensor, " B"], previous: Prediction | None, tables: AtomFirst
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The first scalars, vectors and pair features."""
-        n, p = noisy.mask.shape[1], pairs.i.shape[0]
+        n, p = noisy.mask.shape[1], tables.i.shape[0]
         pos = centred(noisy.pos, noisy.mask) / self.length_scale
         old = previous if self.self_conditioning and previous is not None else Prediction(torch.zeros_like(pos))
         old_pos = centred(old.pos, noisy.mask) / self.length_scale
         elements = as_features(noisy.atom_types, pos, self.num_elements, n)
         charges = as_features(noisy.charges, pos, self.num_charges, n)
-        bonds = as_features(noisy.bond_types, pos, self.num_bonds, p)
         old_elements = as_features(old.atom_types, pos, self.num_elements, n)
-        old_bonds = as_features(old.bond_types, pos, self.num_bonds, p)
-        size = noisy.mask.sum(1).to(pos.dtype) / 20
-        scalars = torch.stack([t.to(pos.dtype), size], -1)[:, None].expand(-1, n, -1)
-        s = (
-            self.node_in(torch.cat([elements, charges, old_elements, scalars], -1))
-            + self.time(t.to(pos.dtype))[:, None]
-        )
-        v = pos[..., None] * self.vector_in[0] + old_pos[..., None] * self.vector_in[1]
-        e = self.pair_in(torch.cat([bonds, old_bonds, self._bases(pos, pairs), self._bases(old_pos, pairs)], -1))
+        scalars = torch.stack([t.to(pos.dtype), tables.count[:, 0].to(pos.dtype) / 20], -1)
+        nodes = torch.cat([elements, charges, old_elements, scalars[:, None].expand(-1, n, -1)], -1)
+        s = self.node_in(nodes.transpose(0, 1)) + self.time(t.to(pos.dtype))
+        now, before = (x.permute(1, 2, 0)[..., None] for x in (pos, old_pos))  # (N, 3, B, 1)
+        v = now * self.vector_in[0] + before * self.vector_in[1]
+        bonds = as_features(noisy.bond_types, pos, self.num_bonds, p).transpose(0, 1)
+        old_bonds = as_features(old.bond_types, pos, self.num_bonds, p).transpose(0, 1)
+        e = self.pair_in(torch.cat([bonds, old_bonds, self._bases(now, tables), self._bases(before, tables)], -1))
         return s, v, e
 
-    def _bases(self, pos: Float[Tensor, "B N 3"], pairs: Pairs) -> Float[Tensor, "B P K"]:
+    def _bases(self, pos: Float[Tensor, "N 3 B 1"], tables: AtomFirst) -> Float[Tensor, "P B K"]:
         """Gaussian bases of the distances of all pairs."""
-        difference = pos[:, pairs.i] - pos[:, pairs.j]
-        out: Tensor = self.basis(torch.sqrt(difference.square().sum(-1) + EPSILON))
+        out: Tensor = self.basis(torch.sqrt(square(tables.difference(pos)) + EPSILON).squeeze(-1))
         return out

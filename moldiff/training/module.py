@@ -70,7 +70,8 @@ class DiffusionModule(pl.LightningModule):
             self_conditioning: how often the network sees its own earlier estimate (Chen 2023), if it can.
             data_focus: share of the times that are drawn from Beta(1, 2), nearer to the data; the others are uniform.
             init_from: model folder or checkpoint whose weights a new run starts from (to resume, use --ckpt_path).
-            compile: compile the network's blocks with TorchInductor (needs a C++ compiler; 1-3 minutes at the start).
+            compile: compile the network's blocks with TorchInductor (needs a C++ compiler; 1-3 minutes at the start): once
+                with gradients and once without, for padded and for unpadded batches, for one size and for any.
             seed: seed of times and noise.
         """
         super().__init__()
@@ -120,6 +121,7 @@ class DiffusionModule(pl.LightningModule):
                     )
                 load_weights(self.denoiser, self.init_from)
         if self.compile_blocks:
+            torch._dynamo.config.recompile_limit = max(32, torch._dynamo.config.recompile_limit)  # see `compile`
             for block in self.denoiser.blocks:
                 block.compile(dynamic=True)
 

@@ -2,12 +2,63 @@
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim import AdamW, Muon, Optimizer
+
+
+class StackedMuon(Muon):
+    """torch's Muon, with the matrices of one shape orthogonalised together: about twice as fast for many small ones."""
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Any:  # type: ignore[override]
+        """Update all parameters that have gradients."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            shapes: dict[torch.Size, list[Tensor]] = defaultdict(list)
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    shapes[parameter.shape].append(parameter)
+            for shape, parameters in shapes.items():
+                self._update(parameters, group, 0.2 * math.sqrt(max(shape)) * group["lr"])
+        return loss
+
+    def _update(self, parameters: list[Tensor], group: dict[str, Any], rate: float) -> None:
+        """One step of matrices of the same shape; `rate`: learning rate times the factor that matches AdamW's."""
+        gradients: list[Tensor] = [p.grad for p in parameters]  # type: ignore[misc]
+        for p, gradient in zip(parameters, gradients, strict=True):
+            if not self.state[p]:
+                self.state[p]["momentum_buffer"] = torch.zeros_like(gradient, memory_format=torch.preserve_format)
+        moments = [self.state[p]["momentum_buffer"] for p in parameters]
+        torch._foreach_lerp_(moments, gradients, 1 - group["momentum"])
+        nesterov = torch._foreach_lerp(gradients, moments, group["momentum"]) if group["nesterov"] else moments
+        updates = orthogonalised(torch.stack(list(nesterov)), group["ns_coefficients"], group["ns_steps"], group["eps"])
+        torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+        torch._foreach_add_(parameters, list(updates.to(parameters[0].dtype).unbind()), alpha=-rate)
+
+
+def orthogonalised(
+    matrices: Float[Tensor, "L A B"], coefficients: tuple[float, float, float], steps: int, epsilon: float
+) -> Float[Tensor, "L A B"]:
+    """Matrices with singular values near one, by Newton-Schulz iterations in bfloat16 (Jordan 2024)."""
+    a, b, c = coefficients
+    x = matrices.bfloat16()
+    wide = x.shape[1] > x.shape[2]
+    x = x.transpose(1, 2).contiguous() if wide else x
+    x = x / torch.linalg.vector_norm(x, dim=(1, 2), keepdim=True).clamp(min=epsilon)
+    for _ in range(steps):
+        gram = torch.bmm(x, x.transpose(1, 2))
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.transpose(1, 2) if wide else x
 
 
 class MuonAdamW(Optimizer):
@@ -40,7 +91,7 @@ class MuonAdamW(Optimizer):
         self.parts: list[Optimizer] = []
         if hidden:
             self.parts.append(
-                Muon(hidden, lr=lr, weight_decay=weight_decay, momentum=momentum, adjust_lr_fn="match_rms_adamw")
+                StackedMuon(hidden, lr=lr, weight_decay=weight_decay, momentum=momentum, adjust_lr_fn="match_rms_adamw")
             )
         if rest:
             self.parts.append(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from moldiff.nn.egnn_layer import EdgeNetwork, EGNNLayer
 from moldiff.nn.geometry import centred
 from moldiff.nn.graph_transformer_block import GraphTransformerBlock
+from moldiff.nn.atom_first import AtomFirst
 from moldiff.nn.pairs import Pairs
 from moldiff.nn.tensor_field_layer import EquivariantNorm, TensorFieldLayer
 from moldiff.testing import ATOMS, PAIRS, POINTS, VECTORS, Role, Subject, assert_depends_on, assert_lawful, random_mask
@@ -41,8 +42,14 @@ def shaken(layer: nn.Module) -> nn.Module:
 
 def graph_transformer_block() -> Subject:
     layer = shaken(GraphTransformerBlock(width=8, pair_width=6, vector_channels=3, num_heads=2, expansion=2))
+
+    def function(x: dict[str, Tensor], mask: Tensor) -> dict[str, Tensor]:
+        first = (x["s"].transpose(0, 1), x["v"].permute(1, 2, 0, 3), x["e"].transpose(0, 1))
+        s, v, e = layer(*first, AtomFirst.of(mask))
+        return {"s": s.transpose(0, 1), "v": v.permute(2, 0, 1, 3), "e": e.transpose(0, 1)}
+
     return Subject(
-        lambda x, mask: dict(zip("sve", layer(x["s"], x["v"], x["e"], Pairs.of(mask)), strict=True)),
+        function,
         {"s": torch.randn(B, N, 8), "v": torch.randn(B, N, 3, 3), "e": torch.randn(B, P, 6)},
         MASK,
         {"s": ATOMS, "v": VECTORS, "e": PAIRS},

@@ -1,0 +1,36 @@
+"""Root-mean-square normalisation in few passes over memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def rms_norm(x: Float[Tensor, "*S K"], epsilon: float = 1e-5) -> Float[Tensor, "*S K"]:
+    """x over the root of its mean square along the last axis (Zhang 2019), without weights.
+
+    The factor of a row is found in float32 and rounded to the type of x, so rows of bfloat16 stay in bfloat16.
+    """
+    out: Tensor = _RMSNorm.apply(x, epsilon)  # type: ignore[no-untyped-call]
+    return out
+
+
+class _RMSNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, epsilon: float) -> Tensor:  # type: ignore[override]
+        wide = torch.promote_types(x.dtype, torch.float32)
+        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=wide)
+        factor = torch.rsqrt(length.square() / x.shape[-1] + epsilon).to(x.dtype)
+        out = x * factor
+        ctx.save_for_backward(out, factor)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        out, factor = ctx.saved_tensors
+        wide = torch.promote_types(out.dtype, torch.float32)
+        mean = (grad * out).mean(-1, keepdim=True, dtype=wide).to(out.dtype)
+        return torch.addcmul(grad, out, mean, value=-1) * factor, None
