@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Literal
 
@@ -84,19 +85,25 @@ def sample(
         precision: of matrix products; auto takes bfloat16 where the hardware is fast at it.
         overwrite: replace the file if it exists.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     from moldiff.chem.files import MoleculeWriter
-    from moldiff.diffusion.process_settings import keep_freed_memory
+    from moldiff.diffusion.generate import SampledBatch
+    from moldiff.diffusion.process_settings import prepare_process
     from moldiff.generator import MoleculeGenerator, record
 
-    keep_freed_memory()
-    with MoleculeWriter(out, overwrite) as writer:
+    def write(batch: SampledBatch) -> int:
+        mols = [record(m, i, seed, steps, generator.name) for i, m in zip(batch.indices, batch.molecules, strict=True)]
+        for index, mol in zip(batch.indices, mols, strict=True):
+            writer.write(mol, place=index)
+        return sum(mol.GetIntProp("moldiff_valid") for mol in mols)
+
+    prepare_process()
+    with MoleculeWriter(out, overwrite) as writer, ThreadPoolExecutor(1) as worker:  # writes while the next is denoised
         generator = MoleculeGenerator.from_pretrained(model, device, precision)
-        steps, valid = num_steps or generator.model.num_steps, 0
-        for batch in generator.stream(num_samples, seed, num_steps, num_atoms, batch_size):
-            for index, arrays in zip(batch.indices, batch.molecules, strict=True):
-                mol = record(arrays, index, seed, steps, generator.name)
-                valid += mol.GetIntProp("moldiff_valid")
-                writer.write(mol, place=index)
+        steps = num_steps or generator.model.num_steps
+        batches = generator.stream(num_samples, seed, num_steps, num_atoms, batch_size)
+        valid = sum(count.result() for count in _one_ahead(worker.submit(write, batch) for batch in batches))
     sys.stdout.write(f"{num_samples} molecules written to {out}, {valid} of them valid (strict rule)\n")
 
 
@@ -126,6 +133,17 @@ def export(checkpoint: Path, out: Path, card: Path | None = None) -> None:
 
     export_checkpoint(checkpoint, out, card)
     sys.stdout.write(f"model written to {out}\n")
+
+
+def _one_ahead(futures: Iterable[Future[int]]) -> Iterator[Future[int]]:
+    """Each future when the next one has been made, so that at most two are under way."""
+    last: Future[int] | None = None
+    for future in futures:
+        if last is not None:
+            yield last
+        last = future
+    if last is not None:
+        yield last
 
 
 def _call(name: str, function: Callable[..., Any], arguments: list[str]) -> None:

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from moldiff.nn.pairs import _indices
+from moldiff.nn.pairs import pair_tables
 
 _DENSE = 48  # up to so many atoms a product with the dense incidence matrix beats gathering rows
 _INCIDENCE: dict[tuple[int, torch.device], Tensor] = {}
@@ -33,7 +33,7 @@ class AtomFirst:
     @staticmethod
     def of(mask: Bool[Tensor, "B N"]) -> AtomFirst:
         """Tables for a batch. On a GPU masks are not looked at, which would make the host wait."""
-        i, j, to_full = _indices(mask.shape[1], mask.device)
+        i, j, to_full = pair_tables(mask.shape[1], mask.device)
         incidence = _incidence(i, j, mask.shape[1])
         count = mask.sum(1, dtype=torch.float32)[:, None]
         if mask.device.type == "cpu" and bool(mask.all()):
@@ -50,7 +50,7 @@ class AtomFirst:
         if self.incidence is None:
             return pairs + self.ends(x)
         flat = torch.addmm(pairs.flatten(1), self.incidence.to(x.dtype), x.flatten(1))
-        return flat.unflatten(1, pairs.shape[1:])
+        return flat.reshape(pairs.shape)
 
     def difference(self, x: Float[Tensor, "N B *K"]) -> Float[Tensor, "P B *K"]:
         """x_i - x_j of all pairs, i > j."""
@@ -62,7 +62,7 @@ class AtomFirst:
             wide = x.to(torch.promote_types(x.dtype, torch.float32))
             out = wide.new_zeros(n, *x.shape[1:]).index_add_(0, self.i, wide).index_add_(0, self.j, wide)
             return out.to(x.dtype)
-        return (self.incidence.to(x.dtype).t() @ x.flatten(1)).unflatten(1, x.shape[1:])
+        return (self.incidence.to(x.dtype).t() @ x.flatten(1)).reshape(n, *x.shape[1:])
 
     def sum_antisymmetric(self, x: Float[Tensor, "P B *K"], n: int) -> Float[Tensor, "N B *K"]:
         """Sum over the partners of each of n atoms: out_i = sum_j x_ij with x_ij = -x_ji (stored for i > j)."""
@@ -72,7 +72,7 @@ class AtomFirst:
     def full(self, x: Float[Tensor, "P B K"], n: int) -> Float[Tensor, "N N B K"]:
         """Packed pairs as a symmetric matrix with a diagonal of zeros."""
         padded = torch.cat([x, x.new_zeros(1, *x.shape[1:])])
-        return padded.index_select(0, self.to_full).unflatten(0, (n, n))
+        return padded.index_select(0, self.to_full).reshape(n, n, *x.shape[1:])
 
 
 def _incidence(i: Tensor, j: Tensor, n: int) -> Float[Tensor, "P N"] | None:

@@ -29,7 +29,11 @@ class GraphTransformerBlock(nn.Module):
         self.num_heads = num_heads
         self.norm_attention = nn.LayerNorm(d)
         self.query, self.key, self.value = (nn.Linear(d, d, bias=False) for _ in range(3))
-        self.node_to_pair, self.pair_up, self.pair_down = nn.Linear(d, 2 * p), nn.Linear(p + c, 2 * p, bias=False), nn.Linear(2 * p, p)
+        self.node_to_pair, self.pair_up, self.pair_down = (
+            nn.Linear(d, 2 * p),
+            nn.Linear(p + c, 2 * p, bias=False),
+            nn.Linear(2 * p, p),
+        )
         self.from_pair = nn.Linear(p, num_heads + c)
         self.attention_out = nn.Linear(d + p, d)
         self.norm_ff = nn.LayerNorm(d)
@@ -72,14 +76,28 @@ class GraphTransformerBlock(nn.Module):
     def _attention(self, x: Float[Tensor, "N B D"], bias: Float[Tensor, "P B H"], tables: AtomFirst) -> Tensor:
         """Multi-head attention whose logits take a bias per pair; padded atoms are no keys."""
         n, b, d = x.shape
-        q, k, u = (layer(x).view(n, b * self.num_heads, -1) for layer in (self.query, self.key, self.value))
+        q, k, u = (
+            layer(x).view(n, b * self.num_heads, -1).transpose(0, 1) for layer in (self.query, self.key, self.value)
+        )
         bias = tables.full(bias, n)
         if tables.atoms is not None:
             bias = bias.masked_fill(~tables.atoms, -1e4)
-        scores = torch.bmm(q.transpose(0, 1), k.permute(1, 2, 0)) / math.sqrt(q.shape[-1])
-        scores = scores + bias.flatten(2).permute(2, 0, 1)
-        weights = torch.softmax(scores, -1, dtype=torch.promote_types(u.dtype, torch.float32)).to(u.dtype)
-        return torch.bmm(weights, u.transpose(0, 1)).transpose(0, 1).reshape(n, b, d)
+        out = attend(q, k, u, bias.flatten(2).permute(2, 0, 1))
+        return out.transpose(0, 1).reshape(n, b, d)
+
+
+def attend(
+    q: Float[Tensor, "L N K"], k: Float[Tensor, "L N K"], u: Float[Tensor, "L N K"], bias: Float[Tensor, "L N N"]
+) -> Float[Tensor, "L N K"]:
+    """Scaled dot-product attention with biased scores.
+
+    torch's own kernel is the best on a GPU; on a CPU it takes several times as long for molecules as plain products.
+    """
+    if q.is_cuda:
+        return F.scaled_dot_product_attention(q, k, u, attn_mask=bias.to(q.dtype))
+    scores = torch.bmm(q, k.transpose(1, 2)) / math.sqrt(q.shape[-1]) + bias
+    weights = torch.softmax(scores, -1, dtype=torch.promote_types(u.dtype, torch.float32))
+    return torch.bmm(weights.to(u.dtype), u)
 
 
 def square(v: Float[Tensor, "L 3 B C"]) -> Float[Tensor, "L B C"]:

@@ -24,7 +24,7 @@ class Pairs:
     @staticmethod
     def of(mask: Bool[Tensor, "B N"]) -> Pairs:
         """The pairs of a padded batch."""
-        i, j, to_full = _indices(mask.shape[1], mask.device)
+        i, j, to_full = pair_tables(mask.shape[1], mask.device)
         return Pairs(i, j, to_full, mask, mask[:, i] & mask[:, j])
 
     def full(self, packed: Float[Tensor, "B P K"]) -> Float[Tensor, "B N N K"]:
@@ -44,7 +44,7 @@ class Pairs:
         return out.index_add_(1, self.i, packed).index_add_(1, self.j, packed, alpha=-1)
 
 
-def _indices(n: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+def pair_tables(n: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Tables of one size, made once per device."""
     key = (n, device)
     if key not in _INDICES:

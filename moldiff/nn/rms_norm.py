@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def rms_norm(x: Float[Tensor, "*S K"], epsilon: float = 1e-5) -> Float[Tensor, "*S K"]:
-    """x over the root of its mean square along the last axis (Zhang 2019), without weights.
+    """Divide by the root of the mean square along the last axis (Zhang 2019), without weights.
 
     The factor of a row is found in float32 and rounded to the type of x, so rows of bfloat16 stay in bfloat16.
     """

@@ -18,7 +18,7 @@ import moldiff.training  # noqa: F401  # the classes that configs name by their 
 from moldiff.data import MoleculeDataModule
 from moldiff.diffusion.model import read_checkpoint
 from moldiff.diffusion.precision import use_bfloat16
-from moldiff.diffusion.process_settings import keep_freed_memory
+from moldiff.diffusion.process_settings import prepare_process
 from moldiff.training.module import DiffusionModule
 
 _NOISE = (  # warnings of Lightning that a user can do nothing about: what they warn of is meant, or harmless
@@ -35,7 +35,7 @@ def run_trainer(arguments: list[str]) -> None:
         FileNotFoundError: if a checkpoint or a data file is missing.
         ValueError: if a checkpoint cannot be read, or the trainer's settings contradict each other or the machine.
     """
-    keep_freed_memory()
+    prepare_process()
     logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(_no_advertisement)
     with warnings.catch_warnings():
         for message in _NOISE:

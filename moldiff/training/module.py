@@ -70,7 +70,7 @@ class DiffusionModule(pl.LightningModule):
             self_conditioning: how often the network sees its own earlier estimate (Chen 2023), if it can.
             data_focus: share of the times that are drawn from Beta(1, 2), nearer to the data; the others are uniform.
             init_from: model folder or checkpoint whose weights a new run starts from (to resume, use --ckpt_path).
-            compile: compile the network's blocks with TorchInductor (needs a C++ compiler; 1-3 minutes at the start): once
+            compile: compile the network's blocks with TorchInductor (needs a C++ compiler; minutes at the start): once
                 with gradients and once without, for padded and for unpadded batches, for one size and for any.
             seed: seed of times and noise.
         """

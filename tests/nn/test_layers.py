@@ -7,10 +7,10 @@ import torch
 from e3nn import o3
 from torch import Tensor, nn
 
+from moldiff.nn.atom_first import AtomFirst
 from moldiff.nn.egnn_layer import EdgeNetwork, EGNNLayer
 from moldiff.nn.geometry import centred
 from moldiff.nn.graph_transformer_block import GraphTransformerBlock
-from moldiff.nn.atom_first import AtomFirst
 from moldiff.nn.pairs import Pairs
 from moldiff.nn.tensor_field_layer import EquivariantNorm, TensorFieldLayer
 from moldiff.testing import ATOMS, PAIRS, POINTS, VECTORS, Role, Subject, assert_depends_on, assert_lawful, random_mask
