@@ -20,7 +20,7 @@ def rms_norm(x: Float[Tensor, "*S K"], epsilon: float = 1e-5) -> Float[Tensor, "
 
 class _RMSNorm(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, epsilon: float) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: Tensor, epsilon: float) -> Tensor:
         wide = torch.promote_types(x.dtype, torch.float32)
         length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=wide)
         factor = torch.rsqrt(length.square() / x.shape[-1] + epsilon).to(x.dtype)
@@ -29,7 +29,7 @@ class _RMSNorm(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         out, factor = ctx.saved_tensors
         wide = torch.promote_types(out.dtype, torch.float32)
         mean = (grad * out).mean(-1, keepdim=True, dtype=wide).to(out.dtype)
