@@ -21,9 +21,10 @@ def table(results: dict[str, Any]) -> str:
     """Markdown."""
     machine, few = results["machine"], f"default, {results['few_steps']} steps"
     names = {**results["names"], "default": "default network, 50 steps", few: few}
+    repeats = len(results["training"]["default"])
     lines = [
-        f"{machine['processor']}, {machine['threads']} thread(s) of {machine['cores']} cores, torch {machine['torch']},",
-        f"load {machine['load']}. Median (least … greatest) of {len(results['training']['default'])} repeats.",
+        f"{machine['processor']}, {machine['threads']} thread(s) of {machine['cores']} cores, load {machine['load']}, "
+        f"torch {machine['torch']}. Median (least … greatest) of {repeats} repeats.",
         "",
         "| molecules per second | training | sampling, prior to SDF |",
         "|---|---|---|",
