@@ -45,8 +45,10 @@ def run(repeats: int, few_steps: int, quick: bool = False) -> dict[str, Any]:
     batches = [1, 16] if quick else [1, 4, 16, 64, 256]
     steps = [2, 4] if quick else [10, 20, 50, 100]
     parts = {
-        "training": lambda: measure.training(cases, repeats, 2 if quick else 3),
-        "sampling": lambda: measure.sampling(cases, repeats, few_steps, 20 if quick else 500),
+        "training": lambda: measure.training(
+            {k: c for k, c in cases.items() if k != "compiled" or not quick}, repeats, 2 if quick else 3
+        ),
+        "sampling": lambda: measure.sampling(cases, repeats, few_steps, 20 if quick else 1000),
         "profile": lambda: measure.profiles(cases["default"]),
         "growth": lambda: measure.growth(cases["default"], atoms, batches, list(range(1, cores + 1)), steps),
         "memory": lambda: {str(n): measure.memory(n) for n in ((10,) if quick else (100, 1000))},

@@ -72,6 +72,7 @@ def contenders() -> dict[str, Contender]:
     fast = use_bfloat16(torch.device("cpu"))
     built = [
         ("default", "default network", _module("qm9"), fast, 50, False),
+        ("compiled", "default network, compiled", _module("qm9", compiled=True), fast, 50, False),
         ("full", "default network, N × N, float32", _module("qm9", FullMatrixTransformer), False, 50, False),
         ("egnn", "EGNN 9 × 256, 1,000 steps, in this package's form", _module("qm9_edm"), False, 1000, True),
         ("edm", "the same in EDM's form", _module("qm9_edm", EdgeListEGNN), False, 1000, True),
@@ -80,7 +81,7 @@ def contenders() -> dict[str, Contender]:
     return {key: Contender(*rest) for key, *rest in built}
 
 
-def _module(config: str, network: type[Denoiser] | None = None) -> DiffusionModule:
+def _module(config: str, network: type[Denoiser] | None = None, compiled: bool = False) -> DiffusionModule:
     """The module of a config, built for QM9's statistics; `network`: another class with the same arguments."""
     settings: dict[str, Any] = yaml.safe_load((ROOT / "configs" / f"{config}.yaml").read_text())["model"]
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
@@ -93,4 +94,8 @@ def _module(config: str, network: type[Denoiser] | None = None) -> DiffusionModu
     torch.manual_seed(0)
     module = DiffusionModule(denoiser, spec.processes, spec.sampler, spec.num_steps)
     module.build(statistics())
+    if compiled:
+        torch._dynamo.config.recompile_limit = 32
+        for block in module.denoiser.blocks:
+            block.compile(dynamic=True)
     return module

@@ -29,7 +29,7 @@ def table(results: dict[str, Any]) -> str:
         "| molecules per second | training | sampling, prior to SDF |",
         "|---|---|---|",
     ]
-    for key in ("default", few, "full", "tfn", "egnn", "edm"):
+    for key in ("default", few, "compiled", "full", "tfn", "egnn", "edm"):
         cells = [spread(results[p][key]) if key in results[p] else "" for p in ("training", "sampling")]
         lines.append(f"| {names[key]} | {cells[0]} | {cells[1]} |")
     lines += ["", "| times faster | ratio |", "|---|---|"]
@@ -38,6 +38,7 @@ def table(results: dict[str, Any]) -> str:
         (f"sampling, {few}, against the same", "sampling", few, "edm"),
         ("sampling, default against EDM's network in this package's form", "sampling", "default", "egnn"),
         ("training, default against its N × N float32 form", "training", "default", "full"),
+        ("training, default compiled, against the same", "training", "compiled", "full"),
         ("training, default against EDM's network in EDM's form", "training", "default", "edm"),
     )
     lines += [f"| {name} | {spread(ratios(results, *rest))} |" for name, *rest in pairs]

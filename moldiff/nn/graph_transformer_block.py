@@ -81,23 +81,26 @@ class GraphTransformerBlock(nn.Module):
         )
         bias = tables.full(bias, n)
         if tables.atoms is not None:
-            bias = bias.masked_fill(~tables.atoms, -1e4)
-        out = attend(q, k, u, bias.flatten(2).permute(2, 0, 1))
-        return out.transpose(0, 1).reshape(n, b, d)
+            bias = bias.masked_fill(~tables.atoms.unsqueeze(1), -1e4)
+        return attend(q, k, u, bias.flatten(2)).transpose(0, 1).reshape(n, b, d)
 
 
 def attend(
-    q: Float[Tensor, "L N K"], k: Float[Tensor, "L N K"], u: Float[Tensor, "L N K"], bias: Float[Tensor, "L N N"]
+    q: Float[Tensor, "L N K"], k: Float[Tensor, "L N K"], u: Float[Tensor, "L N K"], bias: Float[Tensor, "N N L"]
 ) -> Float[Tensor, "L N K"]:
-    """Scaled dot-product attention with biased scores.
+    """Scaled dot-product attention; `bias`: added to the scores of (key, query).
 
-    torch's own kernel is the best on a GPU; on a CPU it takes several times as long for molecules as plain products.
+    torch's own kernel is the best on a GPU. On a CPU it takes several times as long for molecules as plain products
+    with a softmax along the first axis, where the processor's vectors lie along molecules and heads.
     """
     if q.is_cuda:
-        return F.scaled_dot_product_attention(q, k, u, attn_mask=bias.to(q.dtype))
-    scores = torch.bmm(q, k.transpose(1, 2)) / math.sqrt(q.shape[-1]) + bias
-    weights = torch.softmax(scores, -1, dtype=torch.promote_types(u.dtype, torch.float32))
-    return torch.bmm(weights.to(u.dtype), u)
+        return F.scaled_dot_product_attention(q, k, u, attn_mask=bias.permute(2, 1, 0).to(q.dtype))
+    n = q.shape[1]
+    products = torch.bmm(k.contiguous(), (q.contiguous() / math.sqrt(q.shape[-1])).transpose(1, 2))
+    scores = products.flatten(1).t().contiguous() + bias.flatten(0, 1)
+    weights = torch.softmax(scores.view(n, -1), 0, dtype=scores.dtype)
+    weights = weights.view(n * n, -1).t().contiguous().view(-1, n, n).to(u.dtype)
+    return torch.bmm(weights.transpose(1, 2), u.contiguous())
 
 
 def square(v: Float[Tensor, "L 3 B C"]) -> Float[Tensor, "L B C"]:

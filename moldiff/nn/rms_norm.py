@@ -12,7 +12,7 @@ from torch import Tensor
 def rms_norm(x: Float[Tensor, "*S K"], epsilon: float = 1e-5) -> Float[Tensor, "*S K"]:
     """Divide by the root of the mean square along the last axis (Zhang 2019), without weights.
 
-    The factor of a row is found in float32 and rounded to the type of x, so rows of bfloat16 stay in bfloat16.
+    Rows of bfloat16 are normalised in float32 and stay bfloat16.
     """
     out: Tensor = _RMSNorm.apply(x, epsilon)  # type: ignore[no-untyped-call]
     return out
@@ -23,14 +23,13 @@ class _RMSNorm(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, epsilon: float) -> Tensor:
         wide = torch.promote_types(x.dtype, torch.float32)
         length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=wide)
-        factor = torch.rsqrt(length.square() / x.shape[-1] + epsilon).to(x.dtype)
-        out = x * factor
+        factor = torch.rsqrt(length.square() / x.shape[-1] + epsilon)
+        out = (x * factor).to(x.dtype)
         ctx.save_for_backward(out, factor)
         return out
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         out, factor = ctx.saved_tensors
-        wide = torch.promote_types(out.dtype, torch.float32)
-        mean = (grad * out).mean(-1, keepdim=True, dtype=wide).to(out.dtype)
-        return torch.addcmul(grad, out, mean, value=-1) * factor, None
+        mean = (grad * out).mean(-1, keepdim=True, dtype=factor.dtype)
+        return ((grad.to(factor.dtype) - out * mean) * factor).to(grad.dtype), None

@@ -86,6 +86,7 @@ def test_rms_norm_bears_rows_of_zeros_and_keeps_bfloat16():
 def test_attention_is_torchs_own():
     torch.manual_seed(0)
     q, k, u = (torch.randn(6, 5, 4) for _ in range(3))
-    bias = torch.randn(6, 5, 5)
-    bias[:, :, 3] = -1e4
-    torch.testing.assert_close(attend(q, k, u, bias), F.scaled_dot_product_attention(q, k, u, attn_mask=bias))
+    bias = torch.randn(5, 5, 6)
+    bias[3] = -1e4  # no key
+    expected = F.scaled_dot_product_attention(q, k, u, attn_mask=bias.permute(2, 1, 0))
+    torch.testing.assert_close(attend(q, k, u, bias), expected)
