@@ -43,11 +43,10 @@ def run(repeats: int, few_steps: int, quick: bool = False) -> dict[str, Any]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     atoms = [18, 30] if quick else [18, 30, 60, 90, 120]
     batches = [1, 16] if quick else [1, 4, 16, 64, 256]
+    rounds = 2 if quick else 5
     steps = [2, 4] if quick else [10, 20, 50, 100]
     parts = {
-        "training": lambda: measure.training(
-            {k: c for k, c in cases.items() if k != "compiled" or not quick}, repeats, 2 if quick else 3
-        ),
+        "training": lambda: measure.training([k for k in cases if k != "compiled" or not quick], repeats, rounds),
         "sampling": lambda: measure.sampling(cases, repeats, few_steps, 20 if quick else 1000),
         "profile": lambda: measure.profiles(cases["default"]),
         "growth": lambda: measure.growth(cases["default"], atoms, batches, list(range(1, cores + 1)), steps),

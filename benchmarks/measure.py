@@ -8,19 +8,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
 
-from benchmarks.contenders import Contender
+from benchmarks.contenders import Contender, contenders
 from benchmarks.profile import matrix_throughput, operations, shares
 from benchmarks.training_step import Trainer
 from moldiff.chem.files import MoleculeWriter
 from moldiff.data import QM9DataModule
 from moldiff.data.batch import MolBatch
 from moldiff.data.molecules import to_arrays
+from moldiff.diffusion.process_settings import prepare_process
 from moldiff.generator import MoleculeGenerator, record
 
 
@@ -30,19 +33,24 @@ def qm9_batches(count: int, batch_size: int = 64) -> list[MolBatch]:
     return [next(batches) for _ in range(count)]
 
 
-def training(cases: dict[str, Contender], repeats: int, batches: int) -> dict[str, list[float]]:
-    """Molecules per second of each contender in each repeat, in turns."""
-    data = qm9_batches(batches)
-    molecules = sum(len(batch) for batch in data)
-    trainers = {key: Trainer(case) for key, case in cases.items()}
-    for trainer in trainers.values():
-        for _ in range(2):
-            trainer.seconds(data)  # memory and kernels get ready
-    rates: dict[str, list[float]] = {key: [] for key in cases}
-    for _ in range(repeats):
-        for key, trainer in trainers.items():
-            rates[key].append(molecules / trainer.seconds(data))
+def training(keys: list[str], repeats: int, batches: int) -> dict[str, list[float]]:
+    """Molecules per second of each contender in each repeat.
+
+    Each has a process of its own: what one leaves of the memory would slow down the next.
+    """
+    rates = {}
+    for key in keys:
+        with ProcessPoolExecutor(1, get_context("spawn")) as process:
+            rates[key] = process.submit(_training_rates, key, repeats, batches).result()
     return rates
+
+
+def _training_rates(key: str, repeats: int, batches: int) -> list[float]:
+    prepare_process()
+    trainer, data = Trainer(contenders()[key]), qm9_batches(batches)
+    for _ in range(3 if key in ("default", "compiled") else 1):  # memory and kernels get ready
+        trainer.seconds(data)
+    return [sum(len(batch) for batch in data) / trainer.seconds(data) for _ in range(repeats)]
 
 
 def curves(fast: Contender, full: Contender, steps: int, batch_size: int = 32) -> dict[str, list[float]]:

@@ -41,7 +41,8 @@ def table(results: dict[str, Any]) -> str:
         ("training, default compiled, against the same", "training", "compiled", "full"),
         ("training, default against EDM's network in EDM's form", "training", "default", "edm"),
     )
-    lines += [f"| {name} | {spread(ratios(results, *rest))} |" for name, *rest in pairs]
+    known = [(name, part, *keys) for name, part, *keys in pairs if set(keys) <= set(results[part])]
+    lines += [f"| {name} | {spread(ratios(results, *rest))} |" for name, *rest in known]
     profile = results["profile"]
     lines += ["", f"Matrix throughput (a product of 2048² matrices): {profile['matrix GFLOP/s']:.0f} GFLOP/s.", ""]
     parts = list(dict.fromkeys([*profile["sampling"]["time"], *profile["training"]["time"]]))
