@@ -59,7 +59,7 @@ def run(name: str, seed: int, steps: int, num_samples: int) -> dict[str, Any]:
     variant = VARIANTS[name]
     count = round(steps / variant.cost)
     with tempfile.TemporaryDirectory() as folder:
-        command = ["fit", "--config", "configs/qm9.yaml", "--model.compile=true", f"--trainer.max_steps={count}"]
+        command = ["fit", "--config", "configs/qm9.yaml", f"--trainer.max_steps={count}"]
         command += [f"--seed_everything={seed}", f"--model.seed={seed}", f"--data.seed={seed}", *variant.options]
         own = ["--config", _logging(Path(folder)), f"--trainer.val_check_interval={count}"]
         start = time.monotonic()

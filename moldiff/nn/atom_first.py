@@ -41,14 +41,10 @@ class AtomFirst:
         atoms = mask.t()[..., None]
         return AtomFirst(i, j, to_full, incidence, count, atoms, atoms[i] & atoms[j])
 
-    def ends(self, x: Float[Tensor, "N B K"]) -> Float[Tensor, "P B K"]:
-        """x_i + x_j of all pairs."""
-        return x.index_select(0, self.i) + x.index_select(0, self.j)
-
     def add_ends(self, pairs: Float[Tensor, "P B K"], x: Float[Tensor, "N B K"]) -> Float[Tensor, "P B K"]:
         """pairs_ij + x_i + x_j."""
         if self.incidence is None:
-            return pairs + self.ends(x)
+            return pairs + x.index_select(0, self.i) + x.index_select(0, self.j)
         flat = torch.addmm(pairs.flatten(1), self.incidence.to(x.dtype), x.flatten(1))
         return flat.reshape(pairs.shape)
 

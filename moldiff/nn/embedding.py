@@ -41,4 +41,5 @@ class GaussianBasis(nn.Module):
     def forward(self, distance: Float[Tensor, "*S"]) -> Float[Tensor, "*S K"]:
         """Expand distances along a new last axis."""
         offset = (distance[..., None] - self.centres) * self.inverse_width
-        return torch.exp(-offset.square().clamp(max=80))  # below lie denormal numbers, which take many times as long
+        square = offset.square()
+        return torch.exp(-square.clamp(max=80)) * (square < 80)  # denormal numbers would take many times as long

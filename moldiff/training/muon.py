@@ -14,15 +14,12 @@ from torch.optim import AdamW, Muon, Optimizer
 
 
 class StackedMuon(Muon):
-    """torch's Muon, with the matrices of one shape orthogonalised together: about twice as fast for many small ones."""
+    """torch's Muon with `adjust_lr_fn="match_rms_adamw"`; matrices of one shape are orthogonalised together."""
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Any:  # type: ignore[override]
         """Update all parameters that have gradients."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = _loss_of(closure)
         for group in self.param_groups:
             shapes: dict[torch.Size, list[Tensor]] = defaultdict(list)
             for parameter in group["params"]:
@@ -44,6 +41,14 @@ class StackedMuon(Muon):
         updates = orthogonalised(torch.stack(list(nesterov)), group["ns_coefficients"], group["ns_steps"], group["eps"])
         torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
         torch._foreach_add_(parameters, list(updates.to(parameters[0].dtype).unbind()), alpha=-rate)
+
+
+def _loss_of(closure: Callable[[], Tensor] | None) -> Tensor | None:
+    """What a closure given to an optimizer computes, gradients included."""
+    if closure is None:
+        return None
+    with torch.enable_grad():
+        return closure()
 
 
 def orthogonalised(
@@ -108,10 +113,7 @@ class MuonAdamW(Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Any:  # type: ignore[override]
         """Update all parameters; `closure` computes the loss and gradients."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = _loss_of(closure)
         for part in self.parts:
             part.step()
             self.state.update(part.state)

@@ -60,7 +60,7 @@ def test_gaussian_bases_peak_at_their_centres() -> None:
     values = basis(torch.arange(5.0))
     torch.testing.assert_close(values.diagonal(), torch.ones(5))
     torch.testing.assert_close(values[0, 1], torch.tensor(-1.0).exp())
-    assert basis(torch.tensor([100.0])).sum() < 1e-30
+    assert basis(torch.tensor([100.0])).sum() == 0
 
 
 def test_times_have_embeddings_of_their_own() -> None:
