@@ -86,7 +86,7 @@ class EquivariantGraphTransformer(Denoiser):
         old_elements = as_features(old.atom_types, pos, self.num_elements, n)
         scalars = torch.stack([t.to(pos.dtype), tables.count[:, 0].to(pos.dtype) / 20], -1)
         nodes = torch.cat([elements, charges, old_elements, scalars[:, None].expand(-1, n, -1)], -1)
-        s = self.node_in(nodes.transpose(0, 1)) + self.time(t.to(pos.dtype))
+        s = self.node_in(nodes.transpose(0, 1).contiguous()) + self.time(t.to(pos.dtype))
         now, before = (x.permute(1, 2, 0)[..., None] for x in (pos, old_pos))  # (N, 3, B, 1)
         v = now * self.vector_in[0] + before * self.vector_in[1]
         bonds = as_features(noisy.bond_types, pos, self.num_bonds, p).transpose(0, 1)

@@ -13,6 +13,7 @@ from moldiff.nn.atom_first import AtomFirst
 from moldiff.nn.rms_norm import rms_norm
 
 EPSILON = 1e-4  # inside square roots of squared lengths: keeps the gradient finite at zero
+_LANES = 64  # a multiple of the numbers that a processor's vector register holds
 
 
 class GraphTransformerBlock(nn.Module):
@@ -97,9 +98,12 @@ def attend(
         return F.scaled_dot_product_attention(q, k, u, attn_mask=bias.permute(2, 1, 0).to(q.dtype))
     n = q.shape[1]
     products = torch.bmm(k.contiguous(), (q.contiguous() / math.sqrt(q.shape[-1])).transpose(1, 2))
-    scores = products.flatten(1).t().contiguous() + bias.flatten(0, 1)
-    weights = torch.softmax(scores.view(n, -1), 0, dtype=scores.dtype)
-    weights = weights.view(n * n, -1).t().contiguous().view(-1, n, n).to(u.dtype)
+    scores = (products.flatten(1).t().contiguous() + bias.flatten(0, 1)).view(n, -1)
+    columns = scores.shape[1]
+    if columns % _LANES:  # numbers left over are rounded otherwise: results would hang on the size of the batch
+        scores = F.pad(scores, (0, -columns % _LANES))
+    weights = torch.softmax(scores, 0, dtype=scores.dtype)[:, :columns].reshape(n * n, -1)
+    weights = weights.t().contiguous().view(-1, n, n).to(u.dtype)
     return torch.bmm(weights.transpose(1, 2), u.contiguous())
 
 
