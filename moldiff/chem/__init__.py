@@ -5,9 +5,10 @@ from moldiff.chem.bond_lengths import edm_bond_orders
 from moldiff.chem.files import MoleculeWriter, read_molecules
 from moldiff.chem.perception import perceive_bonds
 from moldiff.chem.picture import grid_picture
-from moldiff.chem.vocabulary import Vocabulary
+from moldiff.chem.vocabulary import DRUG_VOCABULARY, Vocabulary
 
 __all__ = [
+    "DRUG_VOCABULARY",
     "MoleculeArrays",
     "MoleculeWriter",
     "Vocabulary",

@@ -104,3 +104,7 @@ def _lookup(
     if wrong.any():
         raise ValueError(f"Got {what} {array[wrong][0]}; expected one of the vocabulary's {expected}")
     return order[place].astype(np.int64)
+
+
+DRUG_VOCABULARY = Vocabulary(("C", "N", "O", "S", "P", "F", "Cl", "Br", "I", "B"))
+"""Drug-like molecules without hydrogens: the elements of nearly all ligands of proteins, charges -1, 0 and 1."""

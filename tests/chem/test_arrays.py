@@ -37,6 +37,37 @@ def test_from_mol_does_not_change_the_molecule():
     assert mol.ToBinary() == before
 
 
+@pytest.mark.parametrize("smiles", ["C", "c1cc[nH]c1", "C[N+](C)(C)CC(=O)[O-]", "CP(=O)(O)O", "CS(=O)(=O)NB(O)O"])
+def test_heavy_atoms_alone_and_back(smiles):
+    """Hydrogens as atoms or implicit ones: the same heavy atoms, and hydrogens come back by valence."""
+    whole = embedded(smiles)
+    arrays = from_mol(whole, hydrogens=False)
+    heavy = whole.GetNumHeavyAtoms()
+    assert len(arrays) == heavy
+    np.testing.assert_array_equal(arrays.positions, whole.GetConformer().GetPositions()[:heavy])
+    other = from_mol(Chem.RemoveHs(whole), hydrogens=False)
+    for name in ("atomic_numbers", "positions", "charges"):
+        np.testing.assert_array_equal(getattr(other, name), getattr(arrays, name))
+    mol = to_mol(arrays, hydrogens=False)
+    assert Chem.MolToSmiles(sanitized(mol)) == Chem.MolToSmiles(Chem.MolFromSmiles(smiles))
+    assert sum(atom.GetTotalNumHs() for atom in mol.GetAtoms()) == whole.GetNumAtoms() - heavy
+
+
+def test_bonds_stay_with_their_atoms_when_hydrogens_stand_between_them():
+    whole = embedded("N#CC=O")
+    order = [4, 0, 1, 2, 3]  # the hydrogen first
+    arrays = from_mol(Chem.RenumberAtoms(whole, order), hydrogens=False)
+    np.testing.assert_array_equal(arrays.bond_orders, [3, 0, 1, 0, 0, 2])
+    assert arrays.atomic_numbers.tolist() == [7, 6, 6, 8]
+
+
+def test_heavy_atom_errors():
+    with pytest.raises(ValueError, match="2 hydrogens; expected heavy atoms"):
+        from_mol(embedded("[H][H]"), hydrogens=False)
+    with pytest.raises(ValueError, match="without hydrogens and without bonds"):
+        to_mol(MoleculeArrays(np.array([6]), np.zeros((1, 3)), np.array([0])), hydrogens=False)
+
+
 def test_bad_molecules_are_built_as_given():
     orders = np.array([3, 3, 3], dtype=np.int8)
     mol = to_mol(MoleculeArrays(np.array([1, 8, 9]), np.eye(3), np.zeros(3, dtype=np.int64), orders))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import yaml
 
-from moldiff.chem.vocabulary import Vocabulary
+from moldiff.chem.vocabulary import DRUG_VOCABULARY, Vocabulary
 
 QM9 = Vocabulary(("H", "C", "N", "O", "F"))
 
@@ -20,6 +20,12 @@ def test_indices():
     unsorted = Vocabulary(("O", "H", "C"), charges=(0, 2, -1))
     assert unsorted.element_index(["H", "C", "O"]).tolist() == [1, 2, 0]
     assert unsorted.charge_index([-1, 0, 2]).tolist() == [2, 0, 1]
+
+
+def test_drug_like_molecules_need_no_more():
+    assert sorted(DRUG_VOCABULARY.atomic_numbers) == [5, 6, 7, 8, 9, 15, 16, 17, 35, 53]  # no hydrogen
+    assert DRUG_VOCABULARY.charges == (-1, 0, 1)
+    assert DRUG_VOCABULARY.bond_orders == (0, 1, 2, 3)
 
 
 def test_yaml_and_back():
