@@ -1,16 +1,19 @@
-"""Molecules: vocabularies, arrays, valence, bond lengths, files, pictures. RDKit and numpy only, no torch."""
+"""Molecules and protein pockets: arrays, vocabularies, valence, bond lengths, files, pictures. Without torch."""
 
 from moldiff.chem.arrays import MoleculeArrays, from_mol, pair_indices, sanitized, to_mol
 from moldiff.chem.bond_lengths import edm_bond_orders
 from moldiff.chem.files import MoleculeWriter, read_molecules
 from moldiff.chem.perception import perceive_bonds
 from moldiff.chem.picture import grid_picture
+from moldiff.chem.pocket import Pocket, select_pocket
+from moldiff.chem.protein_files import read_pocket, write_pocket_pdb
 from moldiff.chem.vocabulary import DRUG_VOCABULARY, Vocabulary
 
 __all__ = [
     "DRUG_VOCABULARY",
     "MoleculeArrays",
     "MoleculeWriter",
+    "Pocket",
     "Vocabulary",
     "edm_bond_orders",
     "from_mol",
@@ -18,6 +21,9 @@ __all__ = [
     "pair_indices",
     "perceive_bonds",
     "read_molecules",
+    "read_pocket",
     "sanitized",
+    "select_pocket",
     "to_mol",
+    "write_pocket_pdb",
 ]

@@ -36,10 +36,10 @@ def read_molecules(path: str | os.PathLike[str]) -> list[Chem.Mol | None]:
         ValueError: if the ending is unknown, the file holds no molecule, or its last record is cut off.
     """
     path = Path(path)
-    suffix = _suffix(path, READABLE)
+    suffix = known_suffix(path, READABLE)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
-    text = _read_text(path)
+    text = read_text(path)
     return _read_xyz(path, text) if suffix == ".xyz" else _read_sdf(path, text)
 
 
@@ -59,7 +59,7 @@ class MoleculeWriter:
     def __init__(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
         """Check that `path` can be written; nothing is created before the block is entered."""
         self.path = Path(path)
-        self._format = _suffix(self.path, WRITABLE)
+        self._format = known_suffix(self.path, WRITABLE)
         self.partial_path = self.path.with_name(f"{self.path.stem}.partial{self.path.suffix}")
         self.count = 0
         self._overwrite = overwrite
@@ -125,14 +125,24 @@ class MoleculeWriter:
             )
 
 
-def _suffix(path: Path, known: tuple[str, ...]) -> str:
-    suffix = next((known_suffix for known_suffix in known if path.name.lower().endswith(known_suffix)), None)
+def known_suffix(path: Path, known: tuple[str, ...]) -> str:
+    """The ending of a file's name in lower case, such as ".sdf.gz".
+
+    Raises:
+        ValueError: if it is none of the known ones.
+    """
+    suffix = next((ending for ending in known if path.name.lower().endswith(ending)), None)
     if suffix is None:
         raise ValueError(f"{path}: got a name that ends in {path.suffix!r}; expected one of {', '.join(known)}")
     return suffix
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The text of a file, unpacked if it is a .gz, with plain line ends.
+
+    Raises:
+        ValueError: if it is not a whole gzip file.
+    """
     data = path.read_bytes()
     if path.name.lower().endswith(".gz"):
         try:
