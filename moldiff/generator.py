@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,10 +14,12 @@ from tqdm import tqdm
 
 from moldiff.chem.arrays import MoleculeArrays, sanitized, to_mol
 from moldiff.chem.files import MoleculeWriter
+from moldiff.chem.pocket import Pocket
 from moldiff.diffusion.generate import SampledBatch, generate
 from moldiff.diffusion.model import CONFIG, Model, read_model
 from moldiff.diffusion.model_folder import write_model
 from moldiff.diffusion.precision import Precision, use_bfloat16
+from moldiff.diffusion.site import Site, find_site
 from moldiff.metrics.report import Report, evaluate
 from moldiff.metrics.strict import strict_verdict
 
@@ -80,6 +82,7 @@ class MoleculeGenerator:
         num_atoms: int | None = None,
         batch_size: int = 64,
         progress: bool = True,
+        site: Site | None = None,
     ) -> Samples:
         """Draw molecules.
 
@@ -90,16 +93,19 @@ class MoleculeGenerator:
             num_samples: molecules to draw.
             seed: of sizes and noise.
             num_steps: sampling steps; the model's default if None.
-            num_atoms: atoms of each molecule, hydrogens included; drawn from the training sizes if None.
+            num_atoms: atoms of each molecule, with hydrogens if the model makes them; if None, as many as the site's
+                reference ligand has, or drawn from the training sizes.
             batch_size: molecules that are denoised together.
             progress: show a progress bar.
+            site: where in a protein pocket molecules are built (see `site`), for models that know pockets.
         """
         molecules: list[MoleculeArrays | None] = [None] * num_samples
-        for batch in self.stream(num_samples, seed, num_steps, num_atoms, batch_size, progress):
+        for batch in self.stream(num_samples, seed, num_steps, num_atoms, batch_size, progress, site):
             for index, molecule in zip(batch.indices, batch.molecules, strict=True):
                 molecules[index] = molecule
         done = tuple(molecule for molecule in molecules if molecule is not None)
-        return Samples(done, seed, num_steps or self.model.num_steps, self.name)
+        hydrogens = self.model.statistics.vocabulary.hydrogens
+        return Samples(done, seed, num_steps or self.model.num_steps, self.name, hydrogens)
 
     def stream(
         self,
@@ -109,13 +115,38 @@ class MoleculeGenerator:
         num_atoms: int | None = None,
         batch_size: int = 64,
         progress: bool = True,
+        site: Site | None = None,
     ) -> Iterator[SampledBatch]:
         """Draw molecules and give each batch, of similar sizes, when it is finished; arguments as in `sample`."""
-        batches = generate(self.model, num_samples, seed, num_steps, num_atoms, batch_size, self.bfloat16)
+        batches = generate(self.model, num_samples, seed, num_steps, num_atoms, batch_size, self.bfloat16, site)
         with tqdm(total=num_samples, unit="molecule", desc="sampling", disable=not progress) as bar:
             for batch in batches:
                 yield batch
                 bar.update(len(batch.indices))
+
+    def site(
+        self,
+        pocket: str | Path | Pocket,
+        reference_ligand: str | Path | Chem.Mol | None = None,
+        centre: Sequence[float] | None = None,
+    ) -> Site:
+        """A place in a pocket, as this model sees it, to give to `sample`.
+
+        Args:
+            pocket: .pdb or .cif file of a protein or a pocket.
+            reference_ligand: a molecule in the same frame, or its .sdf file: new ones get its place and number of atoms.
+            centre: the mean position (x, y, z) of the new molecules' heavy atoms, Å, if there is no reference ligand.
+
+        Raises:
+            ValueError: if the model takes no pocket, a file cannot be read, not exactly one of ligand and centre is
+                given, or no protein atom is near.
+        """
+        encoder = getattr(self.model.denoiser, "pocket_encoder", None)
+        if encoder is None:
+            raise ValueError(
+                f"the model {self.name!r} takes no pocket: use one that was trained with pockets, such as 'pocket'"
+            )
+        return find_site(pocket, encoder.level, reference_ligand, centre)
 
     def save_pretrained(self, folder: str | Path, card: str = "") -> None:
         """Write the model folder: `model.safetensors`, `config.yaml`, `card.md`.
@@ -146,11 +177,12 @@ class Samples:
     seed: int
     num_steps: int
     model: str
+    hydrogens: bool = True  # whether they are atoms; if not, they are implicit
 
     @cached_property
     def raw(self) -> list[Chem.Mol]:
         """All molecules as drawn, not sanitized, with the properties that are written to files."""
-        return [record(a, i, self.seed, self.num_steps, self.model) for i, a in enumerate(self.arrays)]
+        return [record(a, i, self.seed, self.num_steps, self.model, self.hydrogens) for i, a in enumerate(self.arrays)]
 
     @cached_property
     def mols(self) -> list[Chem.Mol | None]:
@@ -174,14 +206,18 @@ class Samples:
         return evaluate(self.raw, reference)
 
 
-def record(arrays: MoleculeArrays, index: int, seed: int, num_steps: int, model: str) -> Chem.Mol:
+def record(
+    arrays: MoleculeArrays, index: int, seed: int, num_steps: int, model: str, hydrogens: bool = True
+) -> Chem.Mol:
     """A drawn molecule with a title and properties: seed, index, steps, model, `moldiff_valid` (the strict rule).
 
-    If its coordinates are no finite numbers, which files cannot hold, it becomes a molecule without atoms.
+    If its coordinates are no finite numbers, which files cannot hold, it becomes a molecule without atoms. `hydrogens`:
+    whether they are atoms; if not, they are implicit, and judged as if they were there.
     """
-    mol = to_mol(arrays) if np.isfinite(arrays.positions).all() else Chem.Mol()
+    mol = to_mol(arrays, hydrogens) if np.isfinite(arrays.positions).all() else Chem.Mol()
     mol.SetProp("_Name", f"{model}-seed{seed}-{index}")
     for key, value in (("seed", seed), ("index", index), ("num_steps", num_steps), ("model", model)):
         mol.SetProp(f"moldiff_{key}", str(value))
-    mol.SetIntProp("moldiff_valid", int(strict_verdict(mol).smiles is not None))
+    judged = mol if hydrogens else Chem.AddHs(mol)
+    mol.SetIntProp("moldiff_valid", int(strict_verdict(judged).smiles is not None))
     return mol

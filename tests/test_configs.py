@@ -12,7 +12,7 @@ from moldiff.chem.files import read_molecules
 from moldiff.cli import main
 from moldiff.data.statistics import Statistics
 from moldiff.diffusion import JointProcess, StreamNoise
-from moldiff.diffusion.joint import centre
+from moldiff.diffusion.frame import centre
 from moldiff.diffusion.model import SPEC_KEYS, ModelSpec
 from moldiff.models import Prediction
 from moldiff.testing import random_batch

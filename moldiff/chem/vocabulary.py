@@ -50,6 +50,11 @@ class Vocabulary:
         """The atomic number of each element."""
         return tuple(_atomic_number(symbol) for symbol in self.elements)
 
+    @property
+    def hydrogens(self) -> bool:
+        """Whether hydrogens are atoms of the molecules; if not, they are implicit."""
+        return "H" in self.elements
+
     def element_index(self, elements: Sequence[str] | Sequence[int] | NDArray[Any]) -> NDArray[np.int64]:
         """Class indices (N,) of N elements, given as symbols or as atomic numbers.
 

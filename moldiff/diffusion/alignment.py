@@ -10,17 +10,20 @@ from torch import Tensor
 
 
 def align(
-    noise: Float[Tensor, "B N 3"], data: Float[Tensor, "B N 3"], mask: Bool[Tensor, "B N"]
+    noise: Float[Tensor, "B N 3"], data: Float[Tensor, "B N 3"], mask: Bool[Tensor, "B N"], turn: bool = True
 ) -> Float[Tensor, "B N 3"]:
     """Permute (Hungarian assignment), then turn (Kabsch, proper rotations) each molecule's noise towards its data.
 
     Both must be centred, with padded atoms at zero. The noise of a molecule stays the same set of points up to a
-    rotation, so its distribution is unchanged while the paths to the data get shorter. Computed in float64, whatever
-    the autocast.
+    rotation, so its distribution is unchanged while the paths to the data get shorter. That holds for rotations only if
+    nothing else says how the data lie: in a pocket, noise must not be turned (`turn` = False). Computed in float64,
+    whatever the autocast.
     """
     with torch.autocast(noise.device.type, enabled=False):
         points, target = noise.double(), data.double()
         points = _assign(points, target, mask)
+        if not turn:
+            return points.to(noise.dtype)
         u, _, vh = torch.linalg.svd(points.transpose(1, 2) @ target)
         sign = torch.linalg.det(u @ vh)
         u = torch.cat([u[:, :, :2], u[:, :, 2:] * sign[:, None, None]], -1)

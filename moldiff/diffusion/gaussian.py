@@ -34,13 +34,13 @@ class GaussianProcess(Process):
         loss_floor: float = 0.02,
         weight: float = 1.0,
         scale: float = 1.72,
-        align_noise: bool = True,
+        align_noise: bool | Literal["permutation"] = True,
         centre: bool = True,
     ) -> None:
         """`scale`: standard deviation of the prior per coordinate, Å. `schedule`: linear if not given.
 
-        `align_noise`: see `align`. `centre`: keep the noise of a molecule at zero mean (coordinates; not for other
-        features).
+        `align_noise`: see `align`; "permutation": without turning, for molecules in pockets. `centre`: keep the noise
+        of a molecule at zero mean (coordinates; not for other features).
         """
         super().__init__()
         if scale <= 0 or loss_floor < 0 or weight < 0:
@@ -67,7 +67,7 @@ class GaussianProcess(Process):
         """See `Process`. `clean` must be centred."""
         eps = self.draw(clean, mask, noise)
         if self.align_noise:
-            eps = align(eps, clean, mask)
+            eps = align(eps, clean, mask, turn=self.align_noise != "permutation")
         at = self.schedule(t)
         return expand(at.alpha, clean) * clean + expand(at.sigma, clean) * eps
 

@@ -9,10 +9,13 @@ import torch
 from torch import Tensor
 
 from moldiff.chem.arrays import MoleculeArrays
+from moldiff.data.batch import MolBatch
 from moldiff.data.molecules import to_arrays
 from moldiff.diffusion.model import Model
 from moldiff.diffusion.noise import MoleculeNoise
+from moldiff.diffusion.site import Site
 from moldiff.diffusion.size_prior import SizePrior
+from moldiff.models.denoiser import Context
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ def generate(
     num_atoms: int | None = None,
     batch_size: int = 64,
     bfloat16: bool = False,
+    site: Site | None = None,
 ) -> Iterator[SampledBatch]:
     """Draw molecules on the model's device and give each batch when it is finished.
 
@@ -38,7 +42,7 @@ def generate(
     which would be rounded otherwise in a padded row, does not depend on its company.
 
     Molecule i depends on the model, the seed, the number of steps and i only. Arguments as in
-    `MoleculeGenerator.sample`.
+    `MoleculeGenerator.sample`; `site`: where molecules are built, if in a pocket.
     """
     for name, value in (("num_samples", num_samples), ("batch_size", batch_size)):
         if value < 1:
@@ -51,13 +55,16 @@ def generate(
         raise ValueError(
             f"num_atoms must be at least 1: got {num_atoms}; leave it out to draw sizes from the training data"
         )
-    sizes = _sizes(model, num_samples, seed, num_atoms)
+    context = _context(model, site)
+    sizes = _sizes(model, num_samples, seed, num_atoms or (site.num_atoms if site is not None else None))
     for size in sorted(set(sizes.tolist()), reverse=True):
         same = (sizes == size).nonzero().flatten()
         for first in range(0, len(same), batch_size):
             chosen = same[first : first + batch_size]
-            molecules = _denoise(model, size, chosen, seed, num_steps or model.num_steps, bfloat16)
-            yield SampledBatch(tuple(chosen.tolist()), molecules)
+            batch = _denoise(model, size, chosen, seed, num_steps or model.num_steps, bfloat16, context)
+            if site is not None:
+                batch = batch.replace(pos=batch.pos + site.centre.to(batch.pos))
+            yield SampledBatch(tuple(chosen.tolist()), tuple(to_arrays(batch, model.statistics.vocabulary)))
 
 
 def _sizes(model: Model, num_samples: int, seed: int, num_atoms: int | None) -> Tensor:
@@ -68,12 +75,21 @@ def _sizes(model: Model, num_samples: int, seed: int, num_atoms: int | None) -> 
 
 
 @torch.inference_mode()
+def _context(model: Model, site: Site | None) -> Context:
+    """What the network knows besides the noisy molecules; the pocket is moved into their frame and encoded."""
+    if site is None:
+        return Context()
+    device = next(model.denoiser.parameters()).device
+    pocket = site.pocket.replace(pos=site.pocket.pos - site.centre).to(device)
+    return model.denoiser.prepare(Context(pocket=pocket))
+
+
+@torch.inference_mode()
 def _denoise(
-    model: Model, size: int, indices: Tensor, seed: int, num_steps: int, bfloat16: bool
-) -> tuple[MoleculeArrays, ...]:
+    model: Model, size: int, indices: Tensor, seed: int, num_steps: int, bfloat16: bool, context: Context
+) -> MolBatch:
     device = next(model.denoiser.parameters()).device
     mask = torch.ones(len(indices), size, dtype=torch.bool, device=device)
     noise = MoleculeNoise(seed, indices.to(device))
     with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
-        batch = model.sampler(model.denoiser, model.process, mask, num_steps, noise)
-    return tuple(to_arrays(batch, model.statistics.vocabulary))
+        return model.sampler(model.denoiser, model.process, mask, num_steps, noise, context)

@@ -13,7 +13,6 @@ from moldiff.data.statistics import Statistics
 from moldiff.diffusion.noise import Noise
 from moldiff.diffusion.process import Process, StepOptions
 from moldiff.models.denoiser import FIELDS, Prediction
-from moldiff.nn.geometry import centred
 
 
 class JointProcess(nn.Module):
@@ -41,7 +40,7 @@ class JointProcess(nn.Module):
         return empty.replace(**{name: p.prior(empty.mask_of(name), noise) for name, p in self._items()})
 
     def corrupt(self, clean: MolBatch, t: Float[Tensor, " B"], noise: Noise) -> MolBatch:
-        """Molecules at time t; the coordinates of `clean` must be centred (see `centre`)."""
+        """Molecules at time t; the coordinates of `clean` must be centred (see `moldiff.diffusion.frame`)."""
         noisy = MolBatch(clean.pos, None, None, None, clean.mask)
         fields = {}
         for name, process in self._items():
@@ -96,8 +95,3 @@ class JointProcess(nn.Module):
     def baselines(self) -> dict[str, float]:
         """Weighted losses of always predicting the marginals, for the fields that have any."""
         return {name: p.baseline for name, p in self._items() if p.baseline is not None}
-
-
-def centre(batch: MolBatch) -> MolBatch:
-    """The same molecules with their mean positions at zero."""
-    return batch.replace(pos=centred(batch.pos, batch.mask))

@@ -10,6 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from moldiff.data.batch import MolBatch
+from moldiff.data.pocket_batch import PocketBatch
+from moldiff.models.pocket_encoder import EncodedPocket
 
 FIELDS = ("pos", "atom_types", "charges", "bond_types")
 
@@ -38,6 +40,7 @@ class Context:
     """What a denoiser may know besides the noisy molecules."""
 
     previous: Prediction | None = None  # self-conditioning: an earlier clean estimate of the same molecules
+    pocket: PocketBatch | EncodedPocket | None = None  # in the frame of the noisy molecules
 
 
 class Denoiser(nn.Module, ABC):
@@ -51,6 +54,18 @@ class Denoiser(nn.Module, ABC):
     self_conditioning: bool = False  # whether `Context.previous` is read
     bears_bfloat16: bool = True  # whether its matrix products bear bfloat16; coordinates must not go through them
     blocks: nn.ModuleList  # the hidden layers, all of one kind: Muon trains their matrices, they may be compiled
+
+    def prepare(self, context: Context) -> Context:
+        """Compute once what does not change from step to step: the pocket is encoded.
+
+        Raises:
+            ValueError: if there is a pocket, and the denoiser knows nothing of pockets.
+        """
+        if context.pocket is not None:
+            raise ValueError(
+                f"{type(self).__name__} takes no pocket: use a model that was trained with pockets, or leave it out"
+            )
+        return context
 
     @abstractmethod
     def forward(self, noisy: MolBatch, t: Float[Tensor, " B"], context: Context | None = None) -> Prediction:

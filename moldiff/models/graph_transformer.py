@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.batch import MolBatch
+from moldiff.data.pocket_batch import PocketBatch
 from moldiff.models.denoiser import Context, Denoiser, Prediction, as_features
+from moldiff.models.pocket_encoder import EncodedPocket, PocketEncoder
 from moldiff.nn.atom_first import AtomFirst
 from moldiff.nn.embedding import GaussianBasis, TimeEmbedding
-from moldiff.nn.geometry import centred
+from moldiff.nn.geometry import centred, mean_position
 from moldiff.nn.graph_transformer_block import EPSILON, GraphTransformerBlock, square
+from moldiff.nn.neighbours import Neighbours
+from moldiff.nn.pocket_attention import PocketAttention
 
 
 class EquivariantGraphTransformer(Denoiser):
@@ -34,8 +40,25 @@ class EquivariantGraphTransformer(Denoiser):
         num_bases: int = 16,
         length_scale: float = 1.72,
         self_conditioning: bool = True,
+        pocket_encoder: PocketEncoder | None = None,
+        num_pocket_neighbours: int = 24,
     ) -> None:
-        """`length_scale`: the unit of length inside the network, Å (about the spread of the coordinates)."""
+        """Sizes of the network.
+
+        Args:
+            vocabulary: the classes that it knows.
+            width: scalars of an atom.
+            pair_width: features of a pair of atoms.
+            vector_channels: vectors of an atom.
+            num_heads: of attention among the atoms.
+            num_blocks: hidden layers.
+            expansion: of the feed-forward parts, in units of `width`.
+            num_bases: Gaussian bumps of a distance.
+            length_scale: the unit of length inside the network, Å (about the spread of the coordinates).
+            self_conditioning: whether the network reads an earlier estimate.
+            pocket_encoder: for models that may be given a protein pocket.
+            num_pocket_neighbours: nearest pocket nodes that an atom sees in each block.
+        """
         super().__init__()
         if width % num_heads:
             raise ValueError(f"width must be a multiple of num_heads: got {width} and {num_heads}; change one of them")
@@ -51,6 +74,12 @@ class EquivariantGraphTransformer(Denoiser):
         self.blocks = nn.ModuleList(
             GraphTransformerBlock(width, pair_width, vector_channels, num_heads, expansion) for _ in range(num_blocks)
         )
+        self.pocket_encoder, self.num_pocket_neighbours = pocket_encoder, num_pocket_neighbours
+        if pocket_encoder is not None:
+            p, q = pocket_encoder.width, pocket_encoder.vector_channels
+            self.pocket_blocks = nn.ModuleList(
+                PocketAttention(width, vector_channels, p, q, cutoff=12 / length_scale) for _ in range(num_blocks)
+            )
         self.norm_node, self.node_out = nn.LayerNorm(width), nn.Linear(width, k + q)
         self.norm_pair = nn.LayerNorm(pair_width)
         self.pair_out = nn.Sequential(nn.Linear(pair_width, pair_width), nn.SiLU(), nn.Linear(pair_width, r))
@@ -59,8 +88,12 @@ class EquivariantGraphTransformer(Denoiser):
     def forward(self, noisy: MolBatch, t: Float[Tensor, " B"], context: Context | None = None) -> Prediction:
         """See `Denoiser.forward`."""
         tables = AtomFirst.of(noisy.mask)
-        s, v, e = self._embed(noisy, t, context.previous if context else None, tables)
-        for block in self.blocks:
+        context = self.prepare(context or Context())
+        s, v, e = self._embed(noisy, t, context.previous, tables)
+        pocket, near = context.pocket, self._neighbours(noisy, context)
+        for k, block in enumerate(self.blocks):
+            if isinstance(pocket, EncodedPocket) and near is not None:
+                s, v = self.pocket_blocks[k](s, v, pocket.scalars, near)
             s, v, e = block(s, v, e, tables)
         k = self.num_elements
         node = self.node_out(self.norm_node(s)).to(v.dtype).transpose(0, 1)
@@ -72,6 +105,34 @@ class EquivariantGraphTransformer(Denoiser):
             None if noisy.charges is None else node[..., k:],
             None if noisy.bond_types is None else bonds,
         )
+
+    def prepare(self, context: Context) -> Context:
+        """See `Denoiser.prepare`."""
+        if self.pocket_encoder is None:
+            return super().prepare(context)
+        if isinstance(context.pocket, PocketBatch):
+            return replace(context, pocket=self.pocket_encoder(context.pocket))
+        return context
+
+    def _neighbours(self, noisy: MolBatch, context: Context) -> Neighbours | None:
+        """The nearest pocket nodes of where each atom is and of where it was last thought to be."""
+        if not isinstance(context.pocket, EncodedPocket):
+            return None
+        pocket, unit = context.pocket, self.length_scale
+        origin = mean_position(noisy.pos, noisy.mask)
+        points = [noisy.pos]
+        if self.self_conditioning and context.previous is not None:
+            points.append(centred(context.previous.pos, noisy.mask) + origin)
+        with torch.autocast(origin.device.type, enabled=False):
+            return Neighbours.of(
+                [x / unit for x in points],
+                noisy.mask,
+                pocket.pos.to(origin.dtype) / unit,
+                pocket.vectors.to(origin.dtype),
+                pocket.mask,
+                self.num_pocket_neighbours,
+                origin / unit,
+            )
 
     def _embed(
         self, noisy: MolBatch, t: Float[Tensor, " B"], previous: Prediction | None, tables: AtomFirst

@@ -25,7 +25,7 @@ class TensorFieldLayer(nn.Module):
         super().__init__()
         node, sent, directions = o3.Irreps(irreps), o3.Irreps(message_irreps), o3.Irreps(harmonics)
         self.num_scalars, gated = node[0].mul, node[1:]
-        received, paths = _paths(sent, directions, node)
+        received, paths = product_paths(sent, directions, node)
         self.norm = EquivariantNorm(irreps)
         self.send = o3.Linear(node, sent)
         self.product = o3.TensorProduct(sent, directions, received, paths, shared_weights=False, internal_weights=False)
@@ -96,7 +96,7 @@ class EquivariantNorm(nn.Module):
         return torch.cat(out, -1)
 
 
-def _paths(
+def product_paths(
     sent: o3.Irreps, directions: o3.Irreps, node: o3.Irreps
 ) -> tuple[o3.Irreps, list[tuple[int, int, int, str, bool]]]:
     """The irreps of the messages, equal ones side by side, and the paths to them, channel by channel ("uvu").

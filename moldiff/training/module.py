@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.batch import MolBatch
+from moldiff.data.pocket_batch import ComplexBatch, PocketBatch
 from moldiff.data.statistics import Statistics
-from moldiff.diffusion.joint import JointProcess, centre
+from moldiff.diffusion.frame import own_frame
+from moldiff.diffusion.joint import JointProcess
 from moldiff.diffusion.model import SPEC_KEYS, Model, load_weights, read_statistics
 from moldiff.diffusion.noise import Noise, StreamNoise
 from moldiff.diffusion.process import Process
@@ -52,6 +55,7 @@ class DiffusionModule(pl.LightningModule):
         decay_fraction: float = 0.0,
         self_conditioning: float = 0.5,
         data_focus: float = 0.5,
+        pocket_dropout: float = 0.1,
         init_from: Path | None = None,
         compile: bool = False,
         seed: int = 0,
@@ -69,6 +73,7 @@ class DiffusionModule(pl.LightningModule):
             decay_fraction: last share of the planned steps, in which the rate falls linearly to zero; 0: constant.
             self_conditioning: how often the network sees its own earlier estimate (Chen 2023), if it can.
             data_focus: share of the times that are drawn from Beta(1, 2), nearer to the data; the others are uniform.
+            pocket_dropout: share of the molecules in pockets whose pocket is hidden from the network.
             init_from: model folder or checkpoint whose weights a new run starts from (to resume, use --ckpt_path).
             compile: compile the network's blocks with TorchInductor (needs a C++ compiler; minutes at the start): once
                 with gradients and once without, for padded and for unpadded batches, for one size and for any.
@@ -91,6 +96,7 @@ class DiffusionModule(pl.LightningModule):
             decay_fraction,
         )
         self.self_conditioning, self.data_focus = self_conditioning, data_focus
+        self.pocket_dropout = pocket_dropout
         self.init_from, self.compile_blocks, self.seed = init_from, compile, seed
         self.statistics: Statistics | None = None
 
@@ -168,31 +174,48 @@ class DiffusionModule(pl.LightningModule):
         focus = noise.uniform(u) < self.data_focus
         return torch.where(focus, 1 - (1 - u).sqrt(), u).clamp(1e-4, 1 - 1e-4)
 
-    def losses(self, batch: MolBatch, noise: Noise, conditioned: bool) -> tuple[dict[str, Float[Tensor, " B"]], Tensor]:
-        """Weighted loss of each field and molecule at random times, and the times."""
-        clean = centre(batch)
-        t = self.times(len(batch), noise)
+    def losses(
+        self,
+        clean: MolBatch,
+        noise: Noise,
+        conditioned: bool,
+        pocket: PocketBatch | None = None,
+    ) -> tuple[dict[str, Float[Tensor, " B"]], Tensor]:
+        """Weighted loss of each field and molecule at random times, and the times.
+
+        Args:
+            clean: centred molecules.
+            noise: of the times and the fields.
+            conditioned: whether the network is shown its own estimate.
+            pocket: around each molecule.
+        """
+        t = self.times(len(clean), noise)
         noisy = self.process.corrupt(clean, t, noise)
-        context = None
+        context = self.denoiser.prepare(Context(pocket=pocket))
         if conditioned:
             with torch.no_grad():
-                context = Context(previous=self.process.estimate(noisy, self.denoiser(noisy, t), t))
+                estimate = self.process.estimate(noisy, self.denoiser(noisy, t, context), t)
+            context = replace(context, previous=estimate)
         return self.process.loss(self.denoiser(noisy, t, context), clean, noisy, t), t
 
-    def training_step(self, batch: MolBatch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: MolBatch | ComplexBatch, batch_idx: int) -> Tensor:
         """One step on one batch."""
         parts = self.trainer.accumulate_grad_batches
         part = self.global_rank * parts + batch_idx % parts  # each part of a step has noise of its own
         seed = self.seed * 1_000_003 + self.global_step + part * 2**40
         noise = StreamNoise(torch.Generator(self.device).manual_seed(seed))
         conditioned = self.denoiser.self_conditioning and self.global_step * _GOLDEN % 1 < self.self_conditioning
-        losses, _ = self.losses(batch, noise, conditioned)
+        clean, pocket = own_frame(batch)
+        if pocket is not None:  # hidden from some, so that the model works without a pocket, too
+            kept = noise.uniform(pocket.pos[:, 0, 0]) >= self.pocket_dropout
+            pocket = pocket.replace(mask=pocket.mask & kept[:, None])
+        losses, _ = self.losses(clean, noise, conditioned, pocket)
         means = {f"train/{name}": value.mean() for name, value in losses.items()}
         loss = torch.stack(list(means.values())).sum()
         self.log_dict({**means, "train/loss": loss}, batch_size=len(batch))
         return loss
 
-    def on_train_batch_end(self, outputs: Any, batch: MolBatch, batch_idx: int) -> None:
+    def on_train_batch_end(self, outputs: Any, batch: MolBatch | ComplexBatch, batch_idx: int) -> None:
         """Save the last checkpoint once more when the training ends, before averaged weights replace the others."""
         trainer = self.trainer
         last_epoch = trainer.is_last_batch and trainer.current_epoch + 1 == trainer.max_epochs
@@ -201,21 +224,35 @@ class DiffusionModule(pl.LightningModule):
                 if isinstance(callback, ModelCheckpoint) and callback.save_last:
                     callback._save_last_checkpoint(trainer, callback._monitor_candidates(trainer))
 
-    def validation_step(self, batch: MolBatch, batch_idx: int) -> None:
+    def validation_step(self, batch: MolBatch | ComplexBatch, batch_idx: int) -> None:
         """Losses at fixed noise, in all and per fifth of the time axis."""
         self._log_losses("val", batch, batch_idx)
 
-    def test_step(self, batch: MolBatch, batch_idx: int) -> None:
+    def test_step(self, batch: MolBatch | ComplexBatch, batch_idx: int) -> None:
         """The same on the test split."""
         self._log_losses("test", batch, batch_idx)
 
-    def _log_losses(self, split: str, batch: MolBatch, batch_idx: int) -> None:
-        noise = StreamNoise(torch.Generator(self.device).manual_seed(batch_idx))
-        losses, t = self.losses(batch, noise, self.denoiser.self_conditioning)
+    def _log_losses(self, split: str, batch: MolBatch | ComplexBatch, batch_idx: int) -> None:
+        clean, pocket = own_frame(batch)
+        if pocket is None:
+            self._log_fields(split, clean, batch_idx)
+            return
+        self._log_fields(f"{split}/pocket", clean, batch_idx, pocket)
+        others = {"no_pocket": None, "other_pocket": pocket[torch.arange(len(clean)).roll(1)]}
+        for name, other in others.items() if len(clean) > 1 else ():
+            losses, _ = self.losses(clean, self._fixed_noise(batch_idx), self.denoiser.self_conditioning, other)
+            total = torch.stack(list(losses.values())).sum(0)
+            self.log(f"{split}/{name}/loss", total.mean(), batch_size=len(clean))
+
+    def _fixed_noise(self, batch_idx: int) -> StreamNoise:
+        return StreamNoise(torch.Generator(self.device).manual_seed(batch_idx))
+
+    def _log_fields(self, split: str, clean: MolBatch, batch_idx: int, pocket: PocketBatch | None = None) -> None:
+        losses, t = self.losses(clean, self._fixed_noise(batch_idx), self.denoiser.self_conditioning, pocket)
         total = torch.stack(list(losses.values())).sum(0)
-        self.log(f"{split}/loss", total.mean(), batch_size=len(batch), prog_bar=True)
+        self.log(f"{split}/loss", total.mean(), batch_size=len(clean), prog_bar=True)
         for name, value in losses.items():
-            self.log(f"{split}/{name}", value.mean(), batch_size=len(batch))
+            self.log(f"{split}/{name}", value.mean(), batch_size=len(clean))
             for low in (0.0, 0.2, 0.4, 0.6, 0.8):
                 inside = (t >= low) & (t < low + 0.2)
                 if inside.any():

@@ -14,7 +14,7 @@ from moldiff.diffusion import (
     Process,
     StepOptions,
 )
-from moldiff.diffusion.joint import centre
+from moldiff.diffusion.frame import centre
 from moldiff.models import Prediction
 from moldiff.testing import random_batch
 

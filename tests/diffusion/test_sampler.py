@@ -27,7 +27,7 @@ from moldiff.diffusion import (
     StreamNoise,
     UniformGrid,
 )
-from moldiff.diffusion.joint import centre
+from moldiff.diffusion.frame import centre
 from moldiff.models import EGNN, Context, Denoiser, EquivariantGraphTransformer, Prediction
 from moldiff.nn.geometry import centred
 from moldiff.testing import random_batch
