@@ -8,10 +8,15 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import platformdirs
 
-from moldiff.data.table import MoleculeTable, TableFileError
+from moldiff.data.pocket_table import PocketTable
+from moldiff.data.table import MoleculeTable
+from moldiff.data.tensor_file import TableFileError
+
+Table = TypeVar("Table", MoleculeTable, PocketTable)
 
 _logger = logging.getLogger(__name__)
 
@@ -22,7 +27,12 @@ def cache_folder() -> Path:
 
 
 def cached_table(name: str, version: int, build: Callable[[], MoleculeTable]) -> MoleculeTable:
-    """The table `name` from the cache, or built and stored there.
+    """The molecules `name` from the cache, or built and stored there; see `cached`."""
+    return cached(name, version, build, MoleculeTable.load)
+
+
+def cached(name: str, version: int, build: Callable[[], Table], load: Callable[[Path], Table]) -> Table:
+    """The table `name` from the cache, read with `load`, or built and stored there.
 
     A file of another `version` (of the processing, raised whenever its result changes), of another table format or with
     a wrong checksum is rebuilt, with a warning.
@@ -30,7 +40,7 @@ def cached_table(name: str, version: int, build: Callable[[], MoleculeTable]) ->
     path = cache_folder() / f"{name}.safetensors"
     if path.exists():
         try:
-            table = MoleculeTable.load(path)
+            table = load(path)
         except TableFileError as error:
             _logger.warning("Rebuilding a cached data set: %s", error)
         else:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import pytorch_lightning as pl
 
 from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.batching import SizeBatchSampler
-from moldiff.data.loader import MoleculeLoader
+from moldiff.data.loader import BatchSource, MoleculeLoader
 from moldiff.data.statistics import Statistics
 from moldiff.data.table import MoleculeTable
 
@@ -88,15 +89,15 @@ class MoleculeDataModule(pl.LightningDataModule, ABC):
             self._statistics = Statistics.of(self.train)
         return self._statistics
 
-    def train_dataloader(self) -> MoleculeLoader:
+    def train_dataloader(self) -> MoleculeLoader[Any]:
         """Shuffled batches of the training split."""
         return self._loader(self.train, shuffle=True)
 
-    def val_dataloader(self) -> MoleculeLoader | list[MoleculeLoader]:
+    def val_dataloader(self) -> MoleculeLoader[Any] | list[MoleculeLoader[Any]]:
         """Batches of the validation split in a fixed order; an empty list if it is empty."""
         return self._loader(self.val, shuffle=False) if len(self.val) else []
 
-    def test_dataloader(self) -> MoleculeLoader | list[MoleculeLoader]:
+    def test_dataloader(self) -> MoleculeLoader[Any] | list[MoleculeLoader[Any]]:
         """Batches of the test split in a fixed order; an empty list if it is empty."""
         return self._loader(self.test, shuffle=False) if len(self.test) else []
 
@@ -105,10 +106,14 @@ class MoleculeDataModule(pl.LightningDataModule, ABC):
         assert self._splits is not None
         return self._splits
 
-    def _loader(self, table: MoleculeTable, shuffle: bool) -> MoleculeLoader:
+    def _loader(self, table: MoleculeTable, shuffle: bool) -> MoleculeLoader[Any]:
         trainer = self.trainer
         rank, num_replicas = (trainer.global_rank, trainer.world_size) if trainer is not None else (0, 1)
         sampler = SizeBatchSampler(
             table.sizes, self.batch_size, shuffle, self.seed, rank=rank, num_replicas=num_replicas
         )
-        return MoleculeLoader(table, sampler, self.num_workers)
+        return MoleculeLoader(self._source(table), sampler, self.num_workers)
+
+    def _source(self, table: MoleculeTable) -> BatchSource[Any]:
+        """What makes batches of the molecules of a split: the table itself, unless a subclass adds to it."""
+        return table

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,22 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from moldiff.chem.arrays import MoleculeArrays, pair_indices
 from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.batch import MolBatch
+from moldiff.data.tensor_file import load_tensors, save_tensors
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
 
 FORMAT_VERSION = 1
-
-
-class TableFileError(ValueError):
-    """A table file is cut off, damaged, or of another format version."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +71,8 @@ class MoleculeTable:
             atom_types=torch.from_numpy(vocabulary.element_index(numbers).astype(np.int8)),
             charges=torch.from_numpy(vocabulary.charge_index(charges).astype(np.int8)),
             bond_types=torch.from_numpy(np.concatenate(bond_orders).astype(np.int8)),
-            ptr=_offsets(torch.from_numpy(sizes)),
-            pair_ptr=_offsets(torch.from_numpy(sizes * (sizes - 1) // 2)),
+            ptr=offsets(torch.from_numpy(sizes)),
+            pair_ptr=offsets(torch.from_numpy(sizes * (sizes - 1) // 2)),
             index=torch.arange(len(molecules)) if index is None else torch.as_tensor(list(index), dtype=torch.int64),
             properties={k: torch.as_tensor(np.asarray(v, dtype=np.float64)) for k, v in (properties or {}).items()},
             smiles=list(smiles),
@@ -101,8 +93,8 @@ class MoleculeTable:
         rows = torch.as_tensor(indices, dtype=torch.int64)
         starts, sizes = self.ptr[rows], self.ptr[rows + 1] - self.ptr[rows]
         width = int(sizes.max()) if len(rows) else 0
-        atoms, mask = _padded(starts, sizes, width, len(self.pos))
-        pairs, pair_mask = _padded(
+        atoms, mask = padded(starts, sizes, width, len(self.pos))
+        pairs, pair_mask = padded(
             self.pair_ptr[rows], sizes * (sizes - 1) // 2, width * (width - 1) // 2, len(self.bond_types)
         )
         return MolBatch(
@@ -163,8 +155,8 @@ class MoleculeTable:
             atom_types=_take(self.atom_types, self.ptr, rows),
             charges=_take(self.charges, self.ptr, rows),
             bond_types=_take(self.bond_types, self.pair_ptr, rows),
-            ptr=_offsets(self.sizes[rows]),
-            pair_ptr=_offsets(self.pair_ptr.diff()[rows]),
+            ptr=offsets(self.sizes[rows]),
+            pair_ptr=offsets(self.pair_ptr.diff()[rows]),
             index=self.index[rows],
             properties={name: values[rows] for name, values in self.properties.items()},
             smiles=[self.smiles[i] for i in rows.tolist()] if self.smiles else (),
@@ -173,21 +165,8 @@ class MoleculeTable:
 
     def save(self, path: str | Path) -> None:
         """Write one safetensors file with a format version and a checksum, atomically."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tensors = self._tensors()
-        header = {
-            "vocabulary": self.vocabulary.to_dict(),
-            "metadata": dict(self.metadata),
-            "version": FORMAT_VERSION,
-            "sha256": _checksum(tensors),
-        }
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            save_file(tensors, temporary, metadata={"moldiff_table": json.dumps(header)})
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        header = {"vocabulary": self.vocabulary.to_dict(), "metadata": dict(self.metadata)}
+        save_tensors(path, "table", FORMAT_VERSION, self._tensors(), header)
 
     @classmethod
     def load(cls, path: str | Path) -> MoleculeTable:
@@ -197,20 +176,7 @@ class MoleculeTable:
             FileNotFoundError: if there is no such file.
             TableFileError: if the file is cut off, damaged, or of another version.
         """
-        if not Path(path).is_file():
-            raise FileNotFoundError(f"There is no molecule table at {path}")
-        try:
-            with safe_open(path, "pt") as file:
-                header = json.loads((file.metadata() or {}).get("moldiff_table", "{}"))
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except SafetensorError as error:
-            raise TableFileError(f"{path} is cut off or is no molecule table ({error}); delete it") from error
-        if header.get("version") != FORMAT_VERSION:
-            raise TableFileError(
-                f"{path} has table format {header.get('version')}; expected {FORMAT_VERSION}: delete it to rebuild it"
-            )
-        if header["sha256"] != _checksum(tensors):
-            raise TableFileError(f"{path} does not match its checksum, it is damaged; delete it to rebuild it")
+        tensors, header = load_tensors(path, "table", FORMAT_VERSION)
         smiles = bytes(tensors.pop("smiles").numpy()).decode()
         properties = {k.removeprefix("property."): tensors.pop(k) for k in list(tensors) if k.startswith("property.")}
         return cls(
@@ -231,12 +197,12 @@ class MoleculeTable:
         }
 
 
-def _offsets(lengths: Tensor) -> Tensor:
+def offsets(lengths: Tensor) -> Tensor:
     """(M,) lengths to (M+1,) offsets."""
     return torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
 
 
-def _padded(starts: Tensor, lengths: Tensor, width: int, total: int) -> tuple[Tensor, Tensor]:
+def padded(starts: Tensor, lengths: Tensor, width: int, total: int) -> tuple[Tensor, Tensor]:
     """Places (B, width) of the entries of each row in the flat tensor, and the mask of the real ones."""
     steps = torch.arange(width)
     return (starts[:, None] + steps).clamp_(max=max(total - 1, 0)), steps < lengths[:, None]
@@ -247,13 +213,3 @@ def _take(values: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
     array = values.numpy()
     parts = [array[first:last] for first, last in zip(ptr[rows].tolist(), ptr[rows + 1].tolist(), strict=True)]
     return torch.from_numpy(np.concatenate([array[:0], *parts]))
-
-
-def _checksum(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over the names, kinds, shapes and bytes of the tensors."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        array = tensors[name].numpy()
-        digest.update(f"{name} {array.dtype} {array.shape};".encode())
-        digest.update(np.ascontiguousarray(array).view(np.uint8).data if array.size else b"")
-    return digest.hexdigest()

@@ -37,11 +37,11 @@ def pdb(*lines: str | Iterable[str], end: bool = True) -> str:
     return "\n".join([*flat, *(["END"] if end else [])]) + "\n"
 
 
-CIF_COLUMNS = (
-    ("group_PDB", "id", "type_symbol", "label_atom_id", "label_alt_id", "label_comp_id", "label_asym_id")
-    + ("label_entity_id", "label_seq_id", "pdbx_PDB_ins_code", "Cartn_x", "Cartn_y", "Cartn_z", "occupancy")
-    + ("auth_seq_id", "auth_asym_id", "pdbx_PDB_model_num")
-)
+CIF_COLUMNS = [
+    "group_PDB", "id", "type_symbol", "label_atom_id", "label_alt_id", "label_comp_id", "label_asym_id",
+    "label_entity_id", "label_seq_id", "pdbx_PDB_ins_code", "Cartn_x", "Cartn_y", "Cartn_z", "occupancy",
+    "auth_seq_id", "auth_asym_id", "pdbx_PDB_model_num",
+]  # fmt: skip
 
 
 def cif(*rows: str) -> str:

@@ -7,7 +7,8 @@ from moldiff.chem.files import read_molecules
 from moldiff.chem.smiles import canonical_smiles
 from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.batch import MolBatch
-from moldiff.data.table import MoleculeTable, TableFileError
+from moldiff.data.table import MoleculeTable
+from moldiff.data.tensor_file import TableFileError
 
 
 def unpadded(batch: MolBatch, row: int, vocabulary: Vocabulary) -> MoleculeArrays:
