@@ -67,6 +67,9 @@ def sample(
     batch_size: int = 64,
     device: str | None = None,
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
+    pocket: Path | None = None,
+    reference_ligand: Path | None = None,
+    center: str | None = None,
     overwrite: bool = False,
 ) -> None:
     """Draw molecules from a trained model and write them with bonds, charges and properties.
@@ -78,11 +81,15 @@ def sample(
         out: file to write, .sdf or .xyz by its ending; finished batches are kept beside it until the end.
         model: name of a bundled model, model folder, or checkpoint of `moldiff fit`.
         num_steps: sampling steps; the model's default if not given.
-        num_atoms: atoms of every molecule, hydrogens included; drawn from the sizes of the training data if not given.
+        num_atoms: atoms of every molecule, with hydrogens if the model makes them; if not given, as many as the
+            reference ligand has, or drawn from the sizes of the training data.
         seed: of sizes and noise; the same seed gives the same molecules.
         batch_size: molecules that are denoised together.
         device: torch device; a GPU if there is one, else the CPU.
         precision: of matrix products; auto takes bfloat16 where the hardware is fast at it.
+        pocket: .pdb or .cif file of a protein, for models that know pockets; molecules are written in its frame.
+        reference_ligand: .sdf file of a ligand in the pocket: new molecules get its place and number of heavy atoms.
+        center: "x,y,z" in Å, the mean position of the new molecules, if there is no reference ligand.
         overwrite: replace the file if it exists.
     """
     from concurrent.futures import ThreadPoolExecutor
@@ -90,19 +97,22 @@ def sample(
     from moldiff.chem.files import MoleculeWriter
     from moldiff.diffusion.generate import SampledBatch
     from moldiff.diffusion.process_settings import prepare_process
-    from moldiff.generator import MoleculeGenerator, record
+    from moldiff.generator import MoleculeGenerator
 
     def write(batch: SampledBatch) -> int:
-        mols = [record(m, i, seed, steps, generator.name) for i, m in zip(batch.indices, batch.molecules, strict=True)]
+        mols = [generator.record(m, i, seed, steps) for i, m in zip(batch.indices, batch.molecules, strict=True)]
         for index, mol in zip(batch.indices, mols, strict=True):
             writer.write(mol, place=index)
         return sum(mol.GetIntProp("moldiff_valid") for mol in mols)
 
+    if pocket is None and (reference_ligand is not None or center is not None):
+        raise ValueError("a reference ligand or a center needs a pocket: give --pocket, a .pdb or .cif file")
     prepare_process()
     with MoleculeWriter(out, overwrite) as writer, ThreadPoolExecutor(1) as worker:  # writes while the next is denoised
         generator = MoleculeGenerator.from_pretrained(model, device, precision)
         steps = num_steps or generator.model.num_steps
-        batches = generator.stream(num_samples, seed, num_steps, num_atoms, batch_size)
+        site = generator.site(pocket, reference_ligand, _point(center)) if pocket is not None else None
+        batches = generator.stream(num_samples, seed, num_steps, num_atoms, batch_size, site=site)
         valid = sum(count.result() for count in _one_ahead(worker.submit(write, batch) for batch in batches))
     sys.stdout.write(f"{num_samples} molecules written to {out}, {valid} of them valid (strict rule)\n")
 
@@ -133,6 +143,17 @@ def export(checkpoint: Path, out: Path, card: Path | None = None) -> None:
 
     export_checkpoint(checkpoint, out, card)
     sys.stdout.write(f"model written to {out}\n")
+
+
+def _point(text: str | None) -> tuple[float, ...] | None:
+    """The numbers of "x,y,z"."""
+    if text is None:
+        return None
+    try:
+        x, y, z = (float(number) for number in text.split(","))
+    except ValueError as error:
+        raise ValueError(f'center must be three numbers in Å, as in --center "1.5,-2,30": got {text!r}') from error
+    return x, y, z
 
 
 def _one_ahead(futures: Iterable[Future[int]]) -> Iterator[Future[int]]:

@@ -124,6 +124,10 @@ class MoleculeGenerator:
                 yield batch
                 bar.update(len(batch.indices))
 
+    def record(self, arrays: MoleculeArrays, index: int, seed: int, num_steps: int) -> Chem.Mol:
+        """A molecule that this model has drawn, as it is written to files."""
+        return record(arrays, index, seed, num_steps, self.name, self.model.statistics.vocabulary.hydrogens)
+
     def site(
         self,
         pocket: str | Path | Pocket,
@@ -134,7 +138,7 @@ class MoleculeGenerator:
 
         Args:
             pocket: .pdb or .cif file of a protein or a pocket.
-            reference_ligand: a molecule in the same frame, or its .sdf file: new ones get its place and number of atoms.
+            reference_ligand: a molecule in the same frame, or its .sdf file: new ones get its place and size.
             centre: the mean position (x, y, z) of the new molecules' heavy atoms, Å, if there is no reference ligand.
 
         Raises:
