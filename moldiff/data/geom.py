@@ -68,11 +68,14 @@ def read_geom(path: str | Path) -> Iterator[Conformer]:
         ) from error
     with open(path, "rb") as file:
         try:
-            for block in msgpack.Unpacker(file, max_buffer_size=0, strict_map_key=False):
+            unpacker = msgpack.Unpacker(file, max_buffer_size=0, strict_map_key=False)
+            for block in unpacker:
                 for smiles, entry in block.items():
                     best = min(entry["conformers"], key=itemgetter("totalenergy"))
                     atoms = np.array(best["xyz"], dtype=np.float64).reshape(-1, 4)  # atomic number, x, y, z
                     yield Conformer(smiles, atoms[:, 0].astype(np.int64), atoms[:, 1:])
+            if unpacker.tell() < Path(path).stat().st_size:  # it stops in silence where the last block is not whole
+                raise ValueError("the last block is not whole")
         except (ValueError, KeyError, TypeError, AttributeError, msgpack.UnpackException) as error:
             raise ValueError(
                 f"{path} is cut off or not laid out as GEOM's drugs_crude.msgpack, which holds conformers with xyz and "
