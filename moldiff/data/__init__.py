@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 _PUBLIC = {
+    "DrugLikeDataModule": "datamodules",
     "MolBatch": "batch",
     "MoleculeDataModule": "datamodules",
     "MoleculeTable": "table",

@@ -48,6 +48,11 @@ def sdf_files(path: str | Path) -> list[Path]:
     return files
 
 
+def files_digest(files: list[Path]) -> str:
+    """SHA-256 of the names and contents of files, by which the cache knows them."""
+    return hashlib.sha256("".join(f"{file.name} {file_checksum(file)};" for file in files).encode()).hexdigest()
+
+
 def sdf_table(path: str | Path) -> MoleculeTable:
     """All usable molecules of a file or folder, in order, from the cache if the same contents were read before.
 
@@ -58,8 +63,7 @@ def sdf_table(path: str | Path) -> MoleculeTable:
         ValueError: if a file is cut off, or no record can be used.
     """
     files = sdf_files(path)
-    digest = hashlib.sha256("".join(f"{file.name} {file_checksum(file)};" for file in files).encode()).hexdigest()
-    table = cached_table(f"sdf-{digest[:16]}", PROCESSING_VERSION, lambda: _build(files))
+    table = cached_table(f"sdf-{files_digest(files)[:16]}", PROCESSING_VERSION, lambda: _build(files))
     left_out = [LeftOut(**record) for record in table.metadata["left_out"]]
     if left_out:
         _logger.warning("%s", summary(left_out, len(table) + len(left_out)))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from moldiff.chem.connectivity import scatter_bits
+
 NUM_QM9 = 130_831
 
 
@@ -48,6 +50,26 @@ def random_split(num_molecules: int, val_fraction: float = 0.1, test_fraction: f
             f"{num_train} for training; expected fractions from 0 on that leave at least one"
         )
     return _cut(np.random.default_rng(seed).permutation(num_molecules), num_test, num_train)
+
+
+def key_split(keys: NDArray[np.int64], val_fraction: float = 0.05, test_fraction: float = 0.05, seed: int = 0) -> Split:
+    """A split by keys (`moldiff.chem.connectivity`): molecules of one key come into the same part, in mixed order.
+
+    A molecule's part is a function of its key, the fractions and the seed, whatever other molecules there are.
+
+    Raises:
+        ValueError: if a fraction is negative or nothing is left for training.
+    """
+    if min(val_fraction, test_fraction) < 0 or val_fraction + test_fraction >= 1:
+        raise ValueError(
+            f"Got val_fraction={val_fraction}, test_fraction={test_fraction}; expected fractions from 0 on that leave "
+            "something for training"
+        )
+    draws = scatter_bits(keys.view(np.uint64) ^ scatter_bits(np.array([seed], dtype=np.uint64)))
+    order = np.argsort(draws, kind="stable")
+    ends = np.searchsorted(draws[order] / 2.0**64, [test_fraction, test_fraction + val_fraction])
+    test, val, train = np.split(order, ends)
+    return Split(train, val, test)
 
 
 def _cut(permutation: NDArray[np.int64], num_test: int, num_train: int) -> Split:

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from torch_geometric.data import Data
 
 FORMAT_VERSION = 1
+_NOTHING = np.empty(0)
+
+
+def _no_keys() -> Tensor:
+    return torch.empty(0, dtype=torch.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +44,7 @@ class MoleculeTable:
     index: Tensor  # (M,) int64, the number of each molecule in its source
     properties: Mapping[str, Tensor] = field(default_factory=dict)  # name -> (M,) float64, units: see the reader
     smiles: Sequence[str] = ()  # canonical, without stereo and hydrogens; empty = unknown
+    keys: Tensor = field(default_factory=_no_keys)  # (M,) int64, see moldiff.chem.connectivity; empty = unknown
     metadata: Mapping[str, Any] = field(default_factory=dict)  # where it came from, what was left out; JSON types
 
     @classmethod
@@ -50,32 +56,64 @@ class MoleculeTable:
         smiles: Sequence[str] = (),
         vocabulary: Vocabulary | None = None,
         metadata: Mapping[str, Any] | None = None,
+        keys: Sequence[int] = (),
     ) -> MoleculeTable:
         """Pack molecules whose bonds are known; the vocabulary is found in them unless it is given.
 
         Raises:
-            ValueError: if there is no molecule, bonds are missing, or a given vocabulary lacks an element or charge.
+            ValueError: if there is no molecule and no vocabulary, bonds are missing, or a given vocabulary lacks an
+                element or charge.
         """
-        if not molecules:
-            raise ValueError("Got no molecules; a MoleculeTable needs at least one")
+        if not molecules and vocabulary is None:
+            raise ValueError("Got no molecules; a MoleculeTable needs at least one, or a vocabulary")
         bond_orders = [m.bond_orders for m in molecules if m.bond_orders is not None]
         if len(bond_orders) < len(molecules):
             raise ValueError(f"Got {len(molecules) - len(bond_orders)} molecules without bonds; perceive them first")
-        numbers = np.concatenate([m.atomic_numbers for m in molecules])
-        charges = np.concatenate([m.charges for m in molecules])
+        numbers = np.concatenate([_NOTHING, *(m.atomic_numbers for m in molecules)]).astype(np.int64)
+        charges = np.concatenate([_NOTHING, *(m.charges for m in molecules)]).astype(np.int64)
         vocabulary = vocabulary or Vocabulary.from_values(np.unique(numbers).tolist(), np.unique(charges).tolist())
-        sizes = np.array([len(m) for m in molecules])
+        sizes = np.array([len(m) for m in molecules], dtype=np.int64)
+        positions = [m.positions for m in molecules]
         return cls(
             vocabulary=vocabulary,
-            pos=torch.from_numpy(np.concatenate([m.positions for m in molecules]).astype(np.float32)),
+            pos=torch.from_numpy(np.concatenate([_NOTHING.reshape(0, 3), *positions]).astype(np.float32)),
             atom_types=torch.from_numpy(vocabulary.element_index(numbers).astype(np.int8)),
             charges=torch.from_numpy(vocabulary.charge_index(charges).astype(np.int8)),
-            bond_types=torch.from_numpy(np.concatenate(bond_orders).astype(np.int8)),
+            bond_types=torch.from_numpy(np.concatenate([_NOTHING, *bond_orders]).astype(np.int8)),
             ptr=offsets(torch.from_numpy(sizes)),
             pair_ptr=offsets(torch.from_numpy(sizes * (sizes - 1) // 2)),
             index=torch.arange(len(molecules)) if index is None else torch.as_tensor(list(index), dtype=torch.int64),
             properties={k: torch.as_tensor(np.asarray(v, dtype=np.float64)) for k, v in (properties or {}).items()},
             smiles=list(smiles),
+            keys=torch.as_tensor(list(keys), dtype=torch.int64),
+            metadata=metadata or {},
+        )
+
+    @classmethod
+    def concatenate(cls, tables: Sequence[MoleculeTable], metadata: Mapping[str, Any] | None = None) -> MoleculeTable:
+        """The molecules of several tables of one vocabulary, one table after another.
+
+        What not all of them know (a property, SMILES, keys) is left out.
+
+        Raises:
+            ValueError: if there is no table, or the vocabularies differ.
+        """
+        if len({table.vocabulary for table in tables}) != 1:
+            raise ValueError(
+                f"Got {len(tables)} tables with vocabularies {', '.join(str(t.vocabulary) for t in tables)}; "
+                "expected at least one table, and one vocabulary"
+            )
+        full = [table for table in tables if len(table)] or list(tables)
+        flat = ("pos", "atom_types", "charges", "bond_types", "index")
+        names = set.intersection(*(set(table.properties) for table in full))
+        return cls(
+            vocabulary=tables[0].vocabulary,
+            **{name: torch.cat([getattr(table, name) for table in full]) for name in flat},
+            ptr=offsets(torch.cat([table.ptr.diff() for table in full])),
+            pair_ptr=offsets(torch.cat([table.pair_ptr.diff() for table in full])),
+            properties={name: torch.cat([table.properties[name] for table in full]) for name in sorted(names)},
+            smiles=[text for t in full for text in t.smiles] if all(len(t.smiles) == len(t) for t in full) else (),
+            keys=torch.cat([t.keys for t in full]) if all(len(t.keys) == len(t) for t in full) else _no_keys(),
             metadata=metadata or {},
         )
 
@@ -160,6 +198,7 @@ class MoleculeTable:
             index=self.index[rows],
             properties={name: values[rows] for name, values in self.properties.items()},
             smiles=[self.smiles[i] for i in rows.tolist()] if self.smiles else (),
+            keys=self.keys[rows] if len(self.keys) else self.keys,
             metadata=self.metadata,
         )
 
@@ -188,7 +227,9 @@ class MoleculeTable:
         )
 
     def _tensors(self) -> dict[str, Tensor]:
-        names = ("pos", "atom_types", "charges", "bond_types", "ptr", "pair_ptr", "index")
+        names: tuple[str, ...] = ("pos", "atom_types", "charges", "bond_types", "ptr", "pair_ptr", "index")
+        if len(self.keys):
+            names = (*names, "keys")
         text = np.frombuffer("\n".join(self.smiles).encode(), dtype=np.uint8).copy()
         return {
             **{name: getattr(self, name).contiguous() for name in names},

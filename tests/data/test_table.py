@@ -124,3 +124,36 @@ def test_errors(table, tmp_path):
     bare = MoleculeArrays(np.array([1, 1]), np.eye(2, 3), np.zeros(2, dtype=np.int64))
     with pytest.raises(ValueError, match="without bonds"):
         MoleculeTable.from_arrays([bare])
+
+
+def test_concatenated_tables_are_the_molecules_one_after_another(table):
+    parts = [table.subset(range(50)), table.subset([]), table.subset(range(50, 200))]
+    whole = MoleculeTable.concatenate(parts, {"about": "parts"})
+    assert whole.metadata == {"about": "parts"}
+    for name in ("pos", "atom_types", "charges", "bond_types", "ptr", "pair_ptr", "index"):
+        assert getattr(whole, name).equal(getattr(table, name))
+    assert list(whole.smiles) == list(table.smiles)
+    with pytest.raises(ValueError, match="one vocabulary"):
+        MoleculeTable.concatenate([])
+
+
+def test_keys_are_kept(table, tmp_path):
+    molecules = [table.molecule(k) for k in range(4)]
+    keys = [3, -(2**63), 2**63 - 1, 0]
+    keyed = MoleculeTable.from_arrays(molecules, keys=keys)
+    keyed.save(tmp_path / "a.safetensors")
+    again = MoleculeTable.load(tmp_path / "a.safetensors")
+    assert again.keys.tolist() == keys
+    assert again.subset([2, 0]).keys.tolist() == [keys[2], keys[0]]
+    assert MoleculeTable.concatenate([keyed, again]).keys.tolist() == keys * 2
+    unkeyed = MoleculeTable.from_arrays(molecules, vocabulary=keyed.vocabulary)
+    assert len(MoleculeTable.concatenate([keyed, unkeyed]).keys) == 0
+
+
+def test_table_of_no_molecules(table, tmp_path):
+    empty = MoleculeTable.from_arrays([], vocabulary=table.vocabulary)
+    empty.save(tmp_path / "empty.safetensors")
+    assert len(MoleculeTable.load(tmp_path / "empty.safetensors")) == 0
+    assert len(MoleculeTable.concatenate([empty, empty])) == 0
+    with pytest.raises(ValueError, match="no molecules"):
+        MoleculeTable.from_arrays([])

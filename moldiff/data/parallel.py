@@ -1,0 +1,38 @@
+"""Work on many molecules in several processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_CHUNK = 16  # items that a process gets at a time
+
+
+def available_cores() -> int:
+    """Number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def parallel_map(
+    function: Callable[[Item], Result], items: Iterable[Item], processes: int | None = None
+) -> Iterator[Result]:
+    """The results in the order of the items.
+
+    Args:
+        function: of one item, at the top of a module; it should raise nothing and not import torch.
+        items: what to work on.
+        processes: None = one for each core that this process may use; with 1, the work is done in this process.
+    """
+    processes = available_cores() if processes is None else processes
+    if processes < 1:
+        raise ValueError(f"Got processes={processes}; expected at least 1, or null for all cores")
+    if processes == 1:
+        yield from map(function, items)
+        return
+    with multiprocessing.Pool(processes) as pool:
+        yield from pool.imap(function, items, _CHUNK)
