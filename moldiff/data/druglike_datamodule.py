@@ -30,8 +30,9 @@ class DrugLikeDataModule(MoleculeDataModule):
         batch_size: molecules per batch.
         val_fraction, test_fraction: shares of the molecules for validation and test; the rest is for training.
         num_workers: processes that gather batches; 0 is fast enough for most uses.
-        seed: of the choice of SMILES, their conformers, the split and the order of the training batches.
+        seed: of the order of the training batches.
         limit: keep at most this many molecules of each split, for quick trials.
+        data_seed: of the choice of SMILES, of their conformers (which are made anew for another seed) and of the split.
         processes: that process the sources; null = one for each core that this process may use.
 
     Raises (in `setup`):
@@ -55,16 +56,17 @@ class DrugLikeDataModule(MoleculeDataModule):
         num_workers: int = 0,
         seed: int = 0,
         limit: int | None = None,
+        data_seed: int = 0,
         processes: int | None = None,
     ) -> None:
         super().__init__(batch_size, num_workers, seed, limit)
         if isinstance(sources, str):
             raise ValueError(f"Got sources={sources!r}; expected a list, such as ['ccd', 'moses']")
         self.sources, self.num_molecules, self.exclude, self.processes = sources, num_molecules, exclude, processes
-        self.val_fraction, self.test_fraction = val_fraction, test_fraction
+        self.val_fraction, self.test_fraction, self.data_seed = val_fraction, test_fraction, data_seed
 
     def load(self) -> TableSplits:
         """Read the cached tables, or make them, and split their molecules."""
-        table = druglike_table(self.sources, self.num_molecules, self.exclude, self.seed, self.processes)
-        split = key_split(table.keys.numpy(), self.val_fraction, self.test_fraction, self.seed)
+        table = druglike_table(self.sources, self.num_molecules, self.exclude, self.data_seed, self.processes)
+        split = key_split(table.keys.numpy(), self.val_fraction, self.test_fraction, self.data_seed)
         return TableSplits(*(table.subset(torch.from_numpy(part)) for part in (split.train, split.val, split.test)))
