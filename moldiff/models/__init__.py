@@ -3,6 +3,16 @@
 from moldiff.models.denoiser import Context, Denoiser, Prediction
 from moldiff.models.egnn import EGNN
 from moldiff.models.graph_transformer import EquivariantGraphTransformer
+from moldiff.models.pocket_encoder import EncodedPocket, PocketEncoder
 from moldiff.models.tensor_field_network import TensorFieldNetwork
 
-__all__ = ["EGNN", "Context", "Denoiser", "EquivariantGraphTransformer", "Prediction", "TensorFieldNetwork"]
+__all__ = [
+    "EGNN",
+    "Context",
+    "Denoiser",
+    "EncodedPocket",
+    "EquivariantGraphTransformer",
+    "PocketEncoder",
+    "Prediction",
+    "TensorFieldNetwork",
+]

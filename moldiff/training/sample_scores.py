@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytorch_lightning as pl
+from rdkit import Chem
 
 from moldiff.chem.arrays import to_mol
 from moldiff.diffusion.generate import generate
@@ -36,13 +37,18 @@ class SampleScores(pl.Callback):
             assert isinstance(pl_module, DiffusionModule)
             bfloat16 = use_bfloat16(pl_module.device) and pl_module.denoiser.bears_bfloat16
             batches = generate(pl_module.model(), self.num_samples, self.seed, self.num_steps, bfloat16=bfloat16)
-            report = evaluate([to_mol(m) for batch in batches for m in batch.molecules], reference=None)
+            hydrogens = pl_module.model().statistics.vocabulary.hydrogens
+            mols = [to_mol(m, hydrogens) for batch in batches for m in batch.molecules]
+            report = evaluate(mols if hydrogens else [Chem.AddHs(mol) for mol in mols], reference=None)
             self.scores = {
-                "samples/edm_molecule_stable": report.edm.molecule_stable.value,
-                "samples/edm_atom_stable": report.edm.atom_stable.value,
                 "samples/strict_valid": report.strict.valid.value,
                 "samples/strict_valid_and_unique": report.strict.valid_and_unique.value,
             }
+            if hydrogens:  # EDM's rule wants them, with coordinates
+                self.scores |= {
+                    "samples/edm_molecule_stable": report.edm.molecule_stable.value,
+                    "samples/edm_atom_stable": report.edm.atom_stable.value,
+                }
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the scores."""
