@@ -1,7 +1,8 @@
 """All data modules in one place: who imports this can name any of them in a config by its short name."""
 
+from moldiff.data.complex_datamodule import ComplexDataModule
 from moldiff.data.datamodule import MoleculeDataModule
 from moldiff.data.qm9_datamodule import QM9DataModule
 from moldiff.data.sdf_datamodule import SDFDataModule
 
-__all__ = ["MoleculeDataModule", "QM9DataModule", "SDFDataModule"]
+__all__ = ["ComplexDataModule", "MoleculeDataModule", "QM9DataModule", "SDFDataModule"]
