@@ -1,4 +1,4 @@
-"""The command line: `moldiff sample|evaluate|export`, and Lightning's `fit|validate|test`."""
+"""The command line: `moldiff sample|evaluate|export|prepare-pocket`, and Lightning's `fit|validate|test`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ HELP = """usage: moldiff COMMAND [options]
 
 New molecules in 3D by equivariant diffusion.
 
-  sample      draw molecules from a trained model to an .sdf or .xyz file
-  evaluate    score the molecules of a file
-  export      turn a training checkpoint into a model folder (weights, config, card)
-  fit         train a model:        moldiff fit --config configs/qm9.yaml
-  validate    losses of a model on the validation split
-  test        losses of a model on the test split
+  sample          draw molecules from a trained model to an .sdf or .xyz file
+  evaluate        score the molecules of a file
+  export          turn a training checkpoint into a model folder (weights, config, card)
+  prepare-pocket  cut a pocket out of a protein, for training or sampling
+  fit             train a model:        moldiff fit --config configs/qm9.yaml
+  validate        losses of a model on the validation split
+  test            losses of a model on the test split
 
 moldiff COMMAND --help explains the options of a command.
 """
@@ -36,7 +37,12 @@ def main(args: Sequence[str] | None = None) -> None:
 
         sys.stdout.write(f"moldiff {moldiff.__version__}\n")
         return
-    commands: dict[str, Callable[..., Any]] = {"sample": sample, "evaluate": evaluate, "export": export}
+    commands: dict[str, Callable[..., Any]] = {
+        "sample": sample,
+        "evaluate": evaluate,
+        "export": export,
+        "prepare-pocket": prepare_pocket,
+    }
     name, *rest = arguments
     try:
         if name in commands:
@@ -89,12 +95,14 @@ def sample(
         precision: of matrix products; auto takes bfloat16 where the hardware is fast at it.
         pocket: .pdb or .cif file of a protein, for models that know pockets; molecules are written in its frame.
         reference_ligand: .sdf file of a ligand in the pocket: new molecules get its place and number of heavy atoms.
-        center: "x,y,z" in Å, the mean position of the new molecules, if there is no reference ligand.
+        center: x,y,z in Å, written as --center=-1.5,20,3: the mean position of the new molecules, if there is no
+            reference ligand.
         overwrite: replace the file if it exists.
     """
     from concurrent.futures import ThreadPoolExecutor
 
     from moldiff.chem.files import MoleculeWriter
+    from moldiff.data.prepare_pocket import numbers
     from moldiff.diffusion.generate import SampledBatch
     from moldiff.diffusion.process_settings import prepare_process
     from moldiff.generator import MoleculeGenerator
@@ -111,7 +119,7 @@ def sample(
     with MoleculeWriter(out, overwrite) as writer, ThreadPoolExecutor(1) as worker:  # writes while the next is denoised
         generator = MoleculeGenerator.from_pretrained(model, device, precision)
         steps = num_steps or generator.model.num_steps
-        site = generator.site(pocket, reference_ligand, _point(center)) if pocket is not None else None
+        site = generator.site(pocket, reference_ligand, numbers(center) if center else None) if pocket else None
         batches = generator.stream(num_samples, seed, num_steps, num_atoms, batch_size, site=site)
         valid = sum(count.result() for count in _one_ahead(worker.submit(write, batch) for batch in batches))
     sys.stdout.write(f"{num_samples} molecules written to {out}, {valid} of them valid (strict rule)\n")
@@ -145,15 +153,34 @@ def export(checkpoint: Path, out: Path, card: Path | None = None) -> None:
     sys.stdout.write(f"model written to {out}\n")
 
 
-def _point(text: str | None) -> tuple[float, ...] | None:
-    """The numbers of "x,y,z"."""
-    if text is None:
-        return None
-    try:
-        x, y, z = (float(number) for number in text.split(","))
-    except ValueError as error:
-        raise ValueError(f'center must be three numbers in Å, as in --center "1.5,-2,30": got {text!r}') from error
-    return x, y, z
+def prepare_pocket(
+    protein: Path,
+    out: Path,
+    ligand: Path | None = None,
+    residues: str | None = None,
+    center: str | None = None,
+    radius: float = 10.0,
+    id: str | None = None,
+    split: Literal["train", "val", "test"] | None = None,
+) -> None:
+    """Cut a pocket out of a protein and add it to a folder of complexes, for training or sampling.
+
+    The pocket is what is around a ligand, or around a centre, or the residues that are named.
+
+    Args:
+        protein: .pdb or .cif file, which may be compressed (.gz).
+        out: folder of complexes (index.csv, complexes/ID/pocket.pdb and ligand.sdf); made if there is none.
+        ligand: .sdf file of one molecule in the frame of the protein.
+        residues: chain:number of each residue, such as A:123,A:145B.
+        center: x,y,z in Å, written as --center=-1.5,20,3.
+        radius: residues with any heavy atom within this distance of the ligand or centre are taken, in Å.
+        id: name of the entry; that of the ligand's file, or else of the protein's, if not given.
+        split: part of the data that the entry belongs to; if no entry has one, the split is random.
+    """
+    from moldiff.data.prepare_pocket import numbers, run_prepare_pocket
+
+    names = [name.strip() for name in residues.split(",")] if residues else None
+    run_prepare_pocket(protein, out, ligand, names, numbers(center) if center else None, radius, id, split)
 
 
 def _one_ahead(futures: Iterable[Future[int]]) -> Iterator[Future[int]]:

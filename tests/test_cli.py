@@ -77,12 +77,14 @@ def sample(model, *options, out="x.sdf"):
 
 # ---- all is well
 
+COMMANDS = ("sample", "evaluate", "export", "prepare-pocket", "fit", "validate", "test")
+
 
 @pytest.mark.parametrize("arguments", [[], ["-h"], ["--help"]])
 def test_help_names_the_commands(arguments, capsys):
     main(arguments)
     text = capsys.readouterr().out
-    assert all(f"\n  {name} " in text for name in ("sample", "evaluate", "export", "fit", "validate", "test"))
+    assert all(f"\n  {name} " in text for name in COMMANDS)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +93,7 @@ def test_help_names_the_commands(arguments, capsys):
         ("sample", ["--num_samples", "--num_steps", "--num_atoms", "--seed", "--overwrite", "--device", "--model"]),
         ("evaluate", ["--molecules", "--reference", "--out"]),
         ("export", ["--checkpoint", "--out", "--card"]),
+        ("prepare-pocket", ["--protein", "--ligand", "--residues", "--center", "--radius", "--out", "--id", "--split"]),
         ("fit", ["--config", "--ckpt_path", "--model.init_from", "--trainer.max_steps", "--data"]),
         ("validate", ["--config", "--ckpt_path"]),
         ("test", ["--config", "--ckpt_path"]),

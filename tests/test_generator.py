@@ -273,7 +273,7 @@ def bundled():
 @pytest.mark.parametrize("num_atoms", [5, 9, 12, 16, 18, 21, 23, 25, 29])
 def test_bundled_model_at_its_default_precision_heeds_no_batch_size(bundled, num_atoms):
     """Coarser arithmetic, where the hardware has it, must not let molecules depend on their company."""
-    options = dict(seed=3, num_steps=4, num_atoms=num_atoms, progress=False)
+    options = {"seed": 3, "num_steps": 4, "num_atoms": num_atoms, "progress": False}
     together = bundled.sample(64, batch_size=64, **options)
     for batch_size in (1, 3):
         assert_same(bundled.sample(7, batch_size=batch_size, **options).arrays, together.arrays[:7])

@@ -136,7 +136,9 @@ def select_pocket(
             nearest is told), a residue is not there (similar labels are told), or coordinates are not finite.
     """
     if (near is None) == (residues is None):
-        raise ValueError("expected either points that the pocket is near, or residues")
+        raise ValueError(
+            "Got both or none of points and residues; expected either points that the pocket is near, or residues"
+        )
     if residues is not None:
         return protein.take(_places(protein, residues))
     points = np.asarray(near, dtype=np.float64)

@@ -121,7 +121,7 @@ def _parse_pdb(path: Path, text: str) -> gemmi.Structure:
         kind = "an mmCIF file? Name it .cif" if text.lstrip().startswith("data_") else "is it a PDB file?"
         raise ValueError(f"{path}: got a file without ATOM records; {kind}")
     for number, line in atoms:
-        if not _finite(line[30:38], line[38:46], line[46:54]):
+        if len(line) < 54 or not _finite(line[30:38], line[38:46], line[46:54]):
             cut = "the file is cut off there" if number == len(lines) else "expected finite x, y, z in columns 31 to 54"
             raise ValueError(f"{path}, line {number}: got coordinates {line[30:54]!r}; {cut}")
     if text.startswith("HEADER") and not any(line.startswith(("END", "MASTER")) for line in lines[-2:]):
@@ -129,7 +129,7 @@ def _parse_pdb(path: Path, text: str) -> gemmi.Structure:
     try:
         return gemmi.read_pdb_string(text)
     except (RuntimeError, ValueError) as error:
-        raise ValueError(f"{path}: not a whole PDB file ({error})") from error
+        raise ValueError(f"{path}: not a whole PDB file ({' '.join(str(error).split())})") from error
 
 
 def _parse_cif(path: Path, text: str) -> gemmi.Structure:

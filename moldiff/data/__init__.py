@@ -1,4 +1,4 @@
-"""Data sets of molecules with 3D coordinates: reading, caching, statistics, batching."""
+"""Data sets of molecules with 3D coordinates, and of pockets: reading, caching, statistics, batching."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ import importlib
 from typing import Any
 
 _PUBLIC = {
+    "ComplexBatch": "pocket_batch",
+    "ComplexDataModule": "datamodules",
+    "ComplexTable": "pocket_table",
     "DrugLikeDataModule": "datamodules",
+    "MixedDataModule": "datamodules",
     "MolBatch": "batch",
     "MoleculeDataModule": "datamodules",
     "MoleculeTable": "table",
+    "PocketBatch": "pocket_batch",
+    "PocketTable": "pocket_table",
     "QM9DataModule": "datamodules",
     "SDFDataModule": "datamodules",
     "SizeBatchSampler": "batching",

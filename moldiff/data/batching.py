@@ -25,6 +25,9 @@ class SizeBatchSampler(Sampler[list[int]]):
         window: batches that are sorted together; more means less padding and less mixing.
         drop_last: leave out the M mod batch_size molecules that fill no batch; others in each epoch if shuffled.
         rank, num_replicas: this process and the number of processes among which the batches are dealt.
+        groups: a name for each molecule (M,); of each group, at most `per_group` molecules come in an epoch: the first
+            ones of its order, so others in each epoch if shuffled.
+        per_group: that number.
 
     Raises:
         ValueError: if `batch_size` or `window` is below 1, or there is not one batch.
@@ -40,12 +43,18 @@ class SizeBatchSampler(Sampler[list[int]]):
         drop_last: bool = False,
         rank: int = 0,
         num_replicas: int = 1,
+        groups: Sequence[str] | None = None,
+        per_group: int = 1,
     ) -> None:
         self.sizes = np.asarray(sizes, dtype=np.int64)
         if batch_size < 1 or window < 1:
             raise ValueError(f"Got batch_size={batch_size}, window={window}; expected at least 1")
-        if not len(self.sizes) or (drop_last and len(self.sizes) < batch_size):
-            raise ValueError(f"Got {len(self.sizes)} molecules, not enough for one batch of {batch_size}")
+        names = np.arange(len(self.sizes)) if groups is None else np.asarray(groups)
+        _, self._group, members = np.unique(names, return_inverse=True, return_counts=True)
+        self.per_group = per_group
+        self.num_molecules = int(np.minimum(members, per_group).sum())  # that come in an epoch
+        if not self.num_molecules or (drop_last and self.num_molecules < batch_size):
+            raise ValueError(f"Got {self.num_molecules} molecules, not enough for one batch of {batch_size}")
         self.batch_size, self.shuffle, self.seed, self.window = batch_size, shuffle, seed, window
         self.drop_last, self.rank, self.num_replicas = drop_last, rank, num_replicas
         self.epoch = 0
@@ -62,7 +71,7 @@ class SizeBatchSampler(Sampler[list[int]]):
 
     def __len__(self) -> int:
         """Number of batches of a whole epoch for this process, whatever `start` is."""
-        batches = len(self.sizes) // self.batch_size if self.drop_last else -(-len(self.sizes) // self.batch_size)
+        batches = self.num_molecules // self.batch_size if self.drop_last else -(-self.num_molecules // self.batch_size)
         return -(-batches // self.num_replicas)
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -75,6 +84,7 @@ class SizeBatchSampler(Sampler[list[int]]):
     def _batches(self) -> list[np.ndarray]:
         generator = np.random.default_rng([self.seed, self.epoch])
         order = generator.permutation(len(self.sizes)) if self.shuffle else np.arange(len(self.sizes))
+        order = self._thinned(order)
         if self.drop_last:
             order = order[: len(order) // self.batch_size * self.batch_size]
         step = self.window * self.batch_size if self.shuffle else max(len(order), 1)
@@ -87,3 +97,13 @@ class SizeBatchSampler(Sampler[list[int]]):
             generator.permutation(len(batches)) if self.shuffle else np.random.default_rng(0).permutation(len(batches))
         )
         return [batches[k] for k in order]
+
+    def _thinned(self, order: np.ndarray) -> np.ndarray:
+        """The first `per_group` members of each group in an order of all molecules, in that order."""
+        if self.num_molecules == len(order):
+            return order
+        by_group = np.argsort(self._group[order], kind="stable")
+        groups = self._group[order][by_group]
+        rank = np.arange(len(order)) - np.searchsorted(groups, groups)
+        kept: np.ndarray = order[np.sort(by_group[rank < self.per_group])]
+        return kept

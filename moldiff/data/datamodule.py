@@ -109,11 +109,23 @@ class MoleculeDataModule(pl.LightningDataModule, ABC):
     def _loader(self, table: MoleculeTable, shuffle: bool) -> MoleculeLoader[Any]:
         trainer = self.trainer
         rank, num_replicas = (trainer.global_rank, trainer.world_size) if trainer is not None else (0, 1)
+        groups, per_group = self._groups(table) if shuffle else (None, 1)
         sampler = SizeBatchSampler(
-            table.sizes, self.batch_size, shuffle, self.seed, rank=rank, num_replicas=num_replicas
+            table.sizes,
+            self.batch_size,
+            shuffle,
+            self.seed,
+            rank=rank,
+            num_replicas=num_replicas,
+            groups=groups,
+            per_group=per_group,
         )
         return MoleculeLoader(self._source(table), sampler, self.num_workers)
 
     def _source(self, table: MoleculeTable) -> BatchSource[Any]:
         """What makes batches of the molecules of a split: the table itself, unless a subclass adds to it."""
         return table
+
+    def _groups(self, table: MoleculeTable) -> tuple[list[str] | None, int]:
+        """Group of each molecule for training, and how many of each group come in an epoch; None: all of them."""
+        return None, 1

@@ -41,7 +41,8 @@ class PocketTable:
         """
         if level not in NUM_CLASSES:
             raise ValueError(f"Got level={level!r}; expected one of {', '.join(NUM_CLASSES)}")
-        positions, types, directions, sizes = [np.zeros((0, 3))], [np.zeros(0)], [np.zeros((0, 3))], []
+        positions, directions = [np.zeros((0, 3))], [np.zeros((0, 3))]
+        types, sizes = [np.zeros(0, dtype=np.int64)], []
         for pocket in pockets:
             points = 0 if pocket is None else (len(pocket) if level == "atom" else pocket.num_residues)
             sizes.append(points)
@@ -57,6 +58,18 @@ class PocketTable:
             types=torch.from_numpy(np.concatenate(types).astype(np.int16)),
             direction=torch.from_numpy(np.concatenate(directions).astype(np.float32)),
             ptr=offsets(torch.tensor(sizes, dtype=torch.int64)),
+            metadata=metadata or {},
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[PocketTable], metadata: Mapping[str, Any] | None = None) -> PocketTable:
+        """The pockets of several tables of one level, in their order."""
+        return cls(
+            level=parts[0].level,
+            pos=torch.cat([part.pos for part in parts]),
+            types=torch.cat([part.types for part in parts]),
+            direction=torch.cat([part.direction for part in parts]),
+            ptr=offsets(torch.cat([part.sizes for part in parts])),
             metadata=metadata or {},
         )
 

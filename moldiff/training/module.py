@@ -224,11 +224,11 @@ class DiffusionModule(pl.LightningModule):
                 if isinstance(callback, ModelCheckpoint) and callback.save_last:
                     callback._save_last_checkpoint(trainer, callback._monitor_candidates(trainer))
 
-    def validation_step(self, batch: MolBatch | ComplexBatch, batch_idx: int) -> None:
+    def validation_step(self, batch: MolBatch | ComplexBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Losses at fixed noise, in all and per fifth of the time axis."""
         self._log_losses("val", batch, batch_idx)
 
-    def test_step(self, batch: MolBatch | ComplexBatch, batch_idx: int) -> None:
+    def test_step(self, batch: MolBatch | ComplexBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """The same on the test split."""
         self._log_losses("test", batch, batch_idx)
 
@@ -241,22 +241,24 @@ class DiffusionModule(pl.LightningModule):
         others = {"no_pocket": None, "other_pocket": pocket[torch.arange(len(clean)).roll(1)]}
         for name, other in others.items() if len(clean) > 1 else ():
             losses, _ = self.losses(clean, self._fixed_noise(batch_idx), self.denoiser.self_conditioning, other)
-            total = torch.stack(list(losses.values())).sum(0)
-            self.log(f"{split}/{name}/loss", total.mean(), batch_size=len(clean))
+            self._log_mean(f"{split}/{name}/loss", torch.stack(list(losses.values())).sum(0))
 
     def _fixed_noise(self, batch_idx: int) -> StreamNoise:
         return StreamNoise(torch.Generator(self.device).manual_seed(batch_idx))
 
     def _log_fields(self, split: str, clean: MolBatch, batch_idx: int, pocket: PocketBatch | None = None) -> None:
         losses, t = self.losses(clean, self._fixed_noise(batch_idx), self.denoiser.self_conditioning, pocket)
-        total = torch.stack(list(losses.values())).sum(0)
-        self.log(f"{split}/loss", total.mean(), batch_size=len(clean), prog_bar=True)
+        self._log_mean(f"{split}/loss", torch.stack(list(losses.values())).sum(0), prog_bar=True)
         for name, value in losses.items():
-            self.log(f"{split}/{name}", value.mean(), batch_size=len(clean))
+            self._log_mean(f"{split}/{name}", value)
             for low in (0.0, 0.2, 0.4, 0.6, 0.8):
                 inside = (t >= low) & (t < low + 0.2)
                 if inside.any():
-                    self.log(f"{split}/{name}/t{low:.1f}", value[inside].mean(), batch_size=int(inside.sum()))
+                    self._log_mean(f"{split}/{name}/t{low:.1f}", value[inside])
+
+    def _log_mean(self, name: str, values: Float[Tensor, " B"], prog_bar: bool = False) -> None:
+        """Names tell molecules and complexes apart, so Lightning need not number the loaders."""
+        self.log(name, values.mean(), batch_size=len(values), prog_bar=prog_bar, add_dataloader_idx=False)
 
     def on_validation_epoch_end(self) -> None:
         """Log beside the losses what always predicting the marginals would cost."""

@@ -172,13 +172,26 @@ GOOD = pdb(backbone("GLY", 1), end=False)
         ("data_test\nloop_\n", r"mmCIF file\? Name it \.cif"),
         ("ligand\n  RDKit\n\n", "without ATOM records"),
         (GOOD[:-40], r"line 4: .*the file is cut off there"),
+        (GOOD[: -len(GOOD.splitlines()[-1]) + 52], "the file is cut off there"),
         (GOOD[:-80], None),
         (GOOD.replace("2.500   0.000", "  nan   0.000"), "line 3: .*expected finite x, y, z"),
         (GOOD.replace("   2.500   0.000", "********   0.000"), r"line 3: got coordinates '\*\*\*\*"),
         (pdb(atom("ZN", "ZN", 1, (0, 0, 0), element="ZN"), atom("O", "HOH", 2, (0, 0, 0))), "holds HOH, ZN"),
         (GOOD + GOOD, "A:1 .GLY. has two atoms N.*copies of a chain"),
     ],
-    ids=["empty", "blank", "mmcif", "sdf", "cut off", "one line less", "nan", "overflow", "no protein", "copies"],
+    ids=[
+        "empty",
+        "blank",
+        "mmcif",
+        "sdf",
+        "cut off",
+        "cut off within a number",
+        "one line less",
+        "nan",
+        "overflow",
+        "no protein",
+        "copies",
+    ],
 )
 def test_bad_pdb_files(read, text, message):
     if message is None:  # atoms may be missing

@@ -76,3 +76,21 @@ def test_processes_share_the_batches(shuffle):
 def test_errors(sizes, kwargs):
     with pytest.raises(ValueError, match="Got"):
         SizeBatchSampler(sizes, **{"batch_size": 4, **kwargs})
+
+
+def test_few_of_each_group():
+    """In every epoch min(per_group, members) of each group, all of them in the long run; else as without groups."""
+    groups = ["a"] * 10 + ["b"] * 2 + ["c"]
+    sampler = SizeBatchSampler(np.arange(13) + 1, 4, seed=1, groups=groups, per_group=3)
+    seen = set()
+    for epoch in range(40):
+        sampler.set_epoch(epoch)
+        batches = list(sampler)
+        members = [k for batch in batches for k in batch]
+        assert len(batches) == len(sampler) == 2
+        assert sorted(groups[k] for k in members) == ["a"] * 3 + ["b"] * 2 + ["c"]
+        assert len(set(members)) == len(members)
+        seen |= set(members)
+    assert seen == set(range(13))
+    alone = SizeBatchSampler(np.arange(13) + 1, 4, seed=1, groups=groups, per_group=10)
+    assert list(alone) == list(SizeBatchSampler(np.arange(13) + 1, 4, seed=1))
