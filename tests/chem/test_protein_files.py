@@ -179,7 +179,19 @@ GOOD = pdb(backbone("GLY", 1), end=False)
         (pdb(atom("ZN", "ZN", 1, (0, 0, 0), element="ZN"), atom("O", "HOH", 2, (0, 0, 0))), "holds HOH, ZN"),
         (GOOD + GOOD, "A:1 .GLY. has two atoms N.*copies of a chain"),
     ],
-    ids=["empty", "blank", "mmcif", "sdf", "cut off", "cut off within a number", "one line less", "nan", "overflow", "no protein", "copies"],
+    ids=[
+        "empty",
+        "blank",
+        "mmcif",
+        "sdf",
+        "cut off",
+        "cut off within a number",
+        "one line less",
+        "nan",
+        "overflow",
+        "no protein",
+        "copies",
+    ],
 )
 def test_bad_pdb_files(read, text, message):
     if message is None:  # atoms may be missing
