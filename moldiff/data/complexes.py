@@ -98,7 +98,7 @@ def read_ligand(path: Path) -> tuple[MoleculeArrays, Chem.Mol]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if there is not exactly one molecule, RDKit rejects it, or it has no 3D coordinates.
+        ValueError: if there is not exactly one molecule of one fragment, RDKit rejects it, or it has no 3D coordinates.
     """
     mols = read_molecules(path)
     if len(mols) != 1:
@@ -107,6 +107,9 @@ def read_ligand(path: Path) -> tuple[MoleculeArrays, Chem.Mol]:
         clean = None if mols[0] is None else sanitized(mols[0])
     if clean is None:
         raise ValueError(f"{path}: RDKit cannot read the ligand or rejects it; check its atoms, bonds and charges")
+    parts = len(Chem.GetMolFrags(clean))
+    if parts > 1:
+        raise ValueError(f"{path}: got a ligand of {parts} fragments; expected one: remove salts and solvents")
     try:
         return from_mol(clean, hydrogens=False), clean
     except ValueError as error:

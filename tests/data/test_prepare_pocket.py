@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from rdkit import Chem
+from rdkit.Chem import AllChem
 
 from moldiff.chem.arrays import sanitized
 from moldiff.chem.files import read_molecules
@@ -139,6 +140,13 @@ def far(entry, tmp_path, shift):
     return tmp_path / "far.sdf"
 
 
+def salt(tmp_path):
+    mol = Chem.AddHs(Chem.MolFromSmiles("CC(=O)[O-].[Na+]"))
+    AllChem.EmbedMolecule(mol, randomSeed=1)
+    Chem.MolToMolFile(mol, str(tmp_path / "salt.sdf"))
+    return tmp_path / "salt.sdf"
+
+
 def test_errors(entry, out, tmp_path, capsys):
     protein, ligand = entry / "pocket.pdb", entry / "ligand.sdf"
     both = tmp_path / "two.sdf"
@@ -152,6 +160,7 @@ def test_errors(entry, out, tmp_path, capsys):
         (["--ligand", far(entry, tmp_path, 100.0)], "Are both in the same frame"),
         (["--ligand", tmp_path / "none.sdf"], "no such file"),
         (["--ligand", both], "got 2 molecules; expected one ligand"),
+        (["--ligand", salt(tmp_path)], "ligand of 2 fragments"),
         (["--ligand", protein], "expected one of .sdf"),
         (["--residues", "Z:1"], "no residue 'Z:1'"),
         (["--center=0,0"], "center of 2 numbers"),
