@@ -86,7 +86,7 @@ class EquivariantNorm(nn.Module):
         self.scalars = nn.LayerNorm(blocks[0].mul)
         self.gains = nn.ParameterList(nn.Parameter(torch.ones(block.mul, 1)) for block in blocks[1:])
 
-    def forward(self, x: Float[Tensor, "B N F"]) -> Float[Tensor, "B N F"]:
+    def forward(self, x: Float[Tensor, "*S F"]) -> Float[Tensor, "*S F"]:
         """Features of the same irreps, of size one."""
         scalars, *rest = torch.split(x, [*self.scalars.normalized_shape, *self.widths], -1)
         out = [self.scalars(scalars).to(x.dtype)]
