@@ -76,9 +76,9 @@ class EquivariantGraphTransformer(Denoiser):
         )
         self.pocket_encoder, self.num_pocket_neighbours = pocket_encoder, num_pocket_neighbours
         if pocket_encoder is not None:
-            p, q = pocket_encoder.width, pocket_encoder.vector_channels
+            seen = (pocket_encoder.width, pocket_encoder.vector_channels)
             self.pocket_blocks = nn.ModuleList(
-                PocketAttention(width, vector_channels, p, q, cutoff=12 / length_scale) for _ in range(num_blocks)
+                PocketAttention(width, vector_channels, *seen, cutoff=12 / length_scale) for _ in range(num_blocks)
             )
         self.norm_node, self.node_out = nn.LayerNorm(width), nn.Linear(width, k + q)
         self.norm_pair = nn.LayerNorm(pair_width)

@@ -147,6 +147,12 @@ def test_without_pocket_all_laws_hold(network) -> None:
     check_denoiser(copy.deepcopy(network).float(), DRUG_VOCABULARY)
 
 
+def test_classes_are_those_of_the_vocabulary(network, pocket) -> None:
+    out = answer(network, pocket=pocket)
+    sizes = [out[name].shape[-1] for name in ("atom_types", "charges", "bond_types")]
+    assert sizes == [len(DRUG_VOCABULARY.elements), len(DRUG_VOCABULARY.charges), len(DRUG_VOCABULARY.bond_orders)]
+
+
 def test_gradients_reach_encoder_and_attention(network, pocket) -> None:
     out = network(BATCH, TIMES, Context(pocket=pocket))
     sum(value.square().sum() for value in out.present().values()).backward()

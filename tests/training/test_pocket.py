@@ -1,0 +1,107 @@
+"""A model of molecules with and without a pocket: mixed batches, training, and sampling in a pocket."""
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rdkit import Chem
+
+from moldiff.chem.files import read_molecules
+from moldiff.cli import main
+from moldiff.data.batch import MolBatch
+from moldiff.data.complex_datamodule import ComplexDataModule
+from moldiff.data.druglike_datamodule import DrugLikeDataModule
+from moldiff.data.mixed_datamodule import MixedDataModule
+from moldiff.data.pocket_batch import ComplexBatch
+
+ROOT = Path(__file__).resolve().parents[2]
+POCKETS = ROOT / "tests" / "fixtures" / "pockets"
+SMILES = ["CCO" * 2, "c1ccccc1C(=O)O", "CC(=O)Nc1ccccc1", "c1ccncc1CN", "CCCCCCCO", "OC1CCCCC1", "CCOC(=O)C", "NCCc1ccccc1"]
+
+
+@pytest.fixture
+def smiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MOLDIFF_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "molecules.smi"
+    path.write_text("\n".join(SMILES))
+    return path
+
+
+def mixed(smiles: Path, every: int = 2) -> MixedDataModule:
+    molecules = DrugLikeDataModule([str(smiles)], batch_size=1, val_fraction=0.2, test_fraction=0.0, processes=1)
+    return MixedDataModule(molecules, ComplexDataModule(POCKETS, batch_size=1), every)
+
+
+def marks(batches: list[MolBatch | ComplexBatch]) -> list[tuple[str, float]]:
+    return [
+        (type(b).__name__, float((b.molecules if isinstance(b, ComplexBatch) else b).pos.abs().sum())) for b in batches
+    ]
+
+
+def test_both_kinds_come_in_turns(smiles: Path) -> None:
+    data = mixed(smiles)
+    loader = data.train_dataloader()
+    kinds = [kind for kind, _ in marks(list(loader))]
+    assert len(kinds) == len(loader)
+    assert kinds.count("MolBatch") == len(data.train)
+    assert kinds[:6] == ["MolBatch", "MolBatch", "ComplexBatch", "MolBatch", "MolBatch", "ComplexBatch"]
+    assert kinds[-1] == "MolBatch"
+
+
+def test_complexes_come_equally_often(smiles: Path) -> None:
+    loader = mixed(smiles, every=1).train_dataloader()
+    seen = []
+    for epoch in range(4):
+        loader.batch_sampler.set_epoch(epoch)
+        seen += [mark for kind, mark in marks(list(loader)) if kind == "ComplexBatch"]
+    counts = np.unique(seen, return_counts=True)[1]
+    assert len(counts) == 2  # in the training split
+    assert counts.max() - counts.min() <= 1
+
+
+@pytest.mark.parametrize("done", range(9))
+def test_loader_goes_on_where_it_was(smiles: Path, done: int) -> None:
+    loader = mixed(smiles).train_dataloader()
+    loader.batch_sampler.set_epoch(1)
+    whole = marks(list(loader))
+    loader = mixed(smiles).train_dataloader()
+    loader.batch_sampler.set_epoch(1)
+    iterator = iter(loader)
+    for _ in range(done):
+        next(iterator)
+    state = copy.deepcopy(loader.state_dict())
+    other = mixed(smiles).train_dataloader()
+    other.load_state_dict(state)
+    rest = marks(list(other)) if done < len(whole) else []
+    assert rest == whole[done:]
+
+
+def test_pocket_model_trains_and_designs(smiles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    small = {"width": 16, "pair_width": 8, "vector_channels": 4, "num_heads": 2, "num_blocks": 1}
+    options = [f"--model.denoiser.init_args.{name}={value}" for name, value in small.items()]
+    options += ["--model.denoiser.init_args.pocket_encoder.init_args.width=8"]
+    options += ["--data.molecules", "DrugLikeDataModule", f"--data.molecules.sources=[{smiles}]"]
+    options += ["--data.molecules.batch_size=2", "--data.molecules.val_fraction=0.2", "--data.molecules.processes=1"]
+    options += [f"--data.complexes.path={POCKETS}", "--data.complexes.batch_size=2"]
+    options += ["--data.every=1", "--trainer.max_steps=4", "--trainer.accelerator=cpu"]
+    options += ["--trainer.log_every_n_steps=1", "--trainer.val_check_interval=2"]
+    options += ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
+    main(["fit", "--config", str(ROOT / "configs" / "pocket.yaml"), *options])
+    header = next(tmp_path.glob("runs/*/csv/version_0/metrics.csv")).read_text().splitlines()[0].split(",")
+    assert {"val/loss", "train/loss"} <= set(header)
+    checkpoint = next(tmp_path.glob("runs/pocket/checkpoints/*.ckpt"))
+    entry = next(path.parent for path in sorted(POCKETS.glob("complexes/*/ligand.sdf")))
+    reference = next(iter(Chem.SDMolSupplier(str(entry / "ligand.sdf"))))
+    main(
+        ["sample", "--model", str(checkpoint), "--num_samples=2", "--num_steps=3", "--out=new.sdf"]
+        + ["--pocket", str(entry / "pocket.pdb"), "--reference_ligand", str(entry / "ligand.sdf")]
+    )
+    for mol in read_molecules(tmp_path / "new.sdf"):
+        assert mol.GetNumHeavyAtoms() == mol.GetNumAtoms() == reference.GetNumHeavyAtoms()
+        centre = mol.GetConformer().GetPositions().mean(0)
+        np.testing.assert_allclose(centre, reference.GetConformer().GetPositions().mean(0), atol=2e-3)
+    state = torch.load(checkpoint, weights_only=True)
+    assert state["global_step"] == 4
