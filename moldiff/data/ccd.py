@@ -63,8 +63,8 @@ def ccd_table(path: str | Path | None = None, processes: int | None = None) -> M
     def build() -> MoleculeTable:
         components = list(read_components(path))
         work = [component for component in components if not isinstance(component, str)]
-        bar = tqdm(work, "Processing PDB components", unit=" molecules", mininterval=1.0)
-        prepared = iter(parallel_map(prepare_arrays, bar, processes))
+        done = parallel_map(prepare_arrays, work, processes)
+        prepared = iter(tqdm(done, "Processing PDB components", len(work), unit=" molecules", mininterval=1.0))
         results: Iterator[Ligand | str] = (c if isinstance(c, str) else next(prepared) for c in components)
         return ligand_table(range(len(components)), results, {"source": path.name})
 

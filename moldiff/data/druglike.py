@@ -76,7 +76,7 @@ def ligand_sdf_table(path: str | Path, processes: int | None = None) -> Molecule
         results = list(parallel_map(prepared_or_reason, records(), processes))
         return ligand_table(range(len(results)), results, {"source": [file.name for file in files]})
 
-    return cached_table(f"ligands-{files_digest(files)[:16]}", PROCESSING_VERSION, build)
+    return cached_table(f"ligand-sdf-{files_digest(files)[:16]}", PROCESSING_VERSION, build)
 
 
 def druglike_table(

@@ -45,8 +45,8 @@ def geom_table(path: str | Path, num_molecules: int | None = None, processes: in
 
     def build() -> MoleculeTable:
         conformers = islice(read_geom(path), num_molecules)
-        bar = tqdm(conformers, f"Processing {path.name}", num_molecules, unit=" molecules", mininterval=1.0)
-        results = list(parallel_map(ligand_or_reason, bar, processes))
+        done = parallel_map(ligand_or_reason, conformers, processes)
+        results = list(tqdm(done, f"Processing {path.name}", num_molecules, unit=" molecules", mininterval=1.0))
         return ligand_table(range(len(results)), results, {"source": path.name})
 
     many = "" if num_molecules is None else f"-{num_molecules}"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from itertools import islice
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _CHUNK = 16  # items that a process gets at a time
+_CHUNKS = 8  # chunks per process that are read ahead of the results
 
 
 def available_cores() -> int:
@@ -21,12 +23,16 @@ def available_cores() -> int:
 def parallel_map(
     function: Callable[[Item], Result], items: Iterable[Item], processes: int | None = None
 ) -> Iterator[Result]:
-    """The results in the order of the items.
+    """The results in the order of the items, which are not read far ahead of them.
 
     Args:
         function: of one item, at the top of a module; it should raise nothing and not import torch.
         items: what to work on.
         processes: None = one for each core that this process may use; with 1, the work is done in this process.
+
+    Raises:
+        ValueError: if `processes` is below 1.
+        BrokenProcessPool: if a process was killed, for want of memory for example.
     """
     processes = available_cores() if processes is None else processes
     if processes < 1:
@@ -34,5 +40,7 @@ def parallel_map(
     if processes == 1:
         yield from map(function, items)
         return
-    with multiprocessing.Pool(processes) as pool:
-        yield from pool.imap(function, items, _CHUNK)
+    remaining = iter(items)
+    with ProcessPoolExecutor(processes) as pool:
+        while block := list(islice(remaining, processes * _CHUNK * _CHUNKS)):
+            yield from pool.map(function, block, chunksize=_CHUNK)

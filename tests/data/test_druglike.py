@@ -3,6 +3,7 @@
 import csv
 import gzip
 import importlib.metadata
+import itertools
 
 import msgpack
 import numpy as np
@@ -212,8 +213,11 @@ def test_data_module(smiles_file, tmp_path):
         DrugLikeDataModule("ccd")
 
 
-def test_parallel_results_come_in_order():
-    assert list(parallel_map(abs, range(-40, 0), 2)) == list(range(40, 0, -1))
+def test_parallel_results_come_in_order_without_reading_far_ahead():
+    assert list(parallel_map(abs, range(-600, 0), 2)) == list(range(600, 0, -1))
+    results = parallel_map(abs, itertools.count(), 2)  # without an end
+    assert [next(results) for _ in range(300)] == list(range(300))
+    results.close()
     with pytest.raises(ValueError, match="expected at least 1"):
         list(parallel_map(abs, [1], 0))
 
