@@ -46,7 +46,7 @@ _RINGS: dict[str, tuple[tuple[str, ...], ...]] = {
     "PHE": (("CG", "CD1", "CD2", "CE1", "CE2", "CZ"),),
     "TYR": (("CG", "CD1", "CD2", "CE1", "CE2", "CZ"),),
     "TRP": (("CG", "CD1", "CD2", "NE1", "CE2"), ("CD2", "CE2", "CE3", "CZ2", "CZ3", "CH2")),
-    **{name: (("CG", "ND1", "CD2", "CE1", "NE2"),) for name in ("HIS", "HID", "HIE", "HIP")},
+    **dict.fromkeys(("HIS", "HID", "HIE", "HIP"), (("CG", "ND1", "CD2", "CE1", "NE2"),)),
 }
 _POLAR_CARBONS = {  # bonded to nitrogen or oxygen, besides C and CA
     "SER": {"CB"}, "THR": {"CB"}, "TYR": {"CZ"}, "ASN": {"CG"}, "ASP": {"CG"}, "GLN": {"CD"}, "GLU": {"CD"},
@@ -119,16 +119,12 @@ def _is_histidine(residue_name: str) -> bool:
 
 def _stacked(mol: Chem.Mol, positions: NDArray[np.float64], protein: Protein, labels: list[str]) -> set[str]:
     """Labels of the residues whose aromatic rings are stacked on, or edge to face with, one of the molecule."""
-    rings = [
-        ring for ring in mol.GetRingInfo().AtomRings() if all(mol.GetAtomWithIdx(k).GetIsAromatic() for k in ring)
-    ]
+    rings = [ring for ring in mol.GetRingInfo().AtomRings() if all(mol.GetAtomWithIdx(k).GetIsAromatic() for k in ring)]
     own = [_plane(positions[list(ring)]) for ring in rings]
     found: set[str] = set()
     by_residue: dict[str, dict[str, int]] = {}
     names: dict[str, str] = {}
-    for k, (label, residue, atom) in enumerate(
-        zip(labels, protein.residue_names, protein.atom_names, strict=True)
-    ):
+    for k, (label, residue, atom) in enumerate(zip(labels, protein.residue_names, protein.atom_names, strict=True)):
         by_residue.setdefault(label, {})[atom] = k
         names[label] = residue
     for label, atoms in by_residue.items():

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from rdkit import Chem, rdBase
-from rdkit.Chem import QED, Crippen, Descriptors, Lipinski, rdDistGeom
+from rdkit.Chem import QED, rdDistGeom, rdMolDescriptors
 from rdkit.Chem import rdForceFieldHelpers as force_fields
 
 _CONFORMERS = 50
@@ -15,7 +15,7 @@ _TETHER = 100.0  # kcal/mol/Å², of the heavy atoms that leave their place by m
 
 def qed(mol: Chem.Mol) -> float:
     """Quantitative estimate of drug-likeness, 0 to 1 (Bickerton et al. 2012)."""
-    return float(QED.qed(mol))
+    return float(QED.qed(mol))  # type: ignore[no-untyped-call]
 
 
 def sa(mol: Chem.Mol) -> float:
@@ -25,16 +25,16 @@ def sa(mol: Chem.Mol) -> float:
 
 def logp(mol: Chem.Mol) -> float:
     """Octanol-water partition coefficient (Wildman & Crippen 1999)."""
-    return float(Crippen.MolLogP(mol))
+    return float(rdMolDescriptors.CalcCrippenDescriptors(mol)[0])
 
 
 def lipinski(mol: Chem.Mol) -> int:
     """How many of Lipinski's four rules hold: mass ≤ 500 Da, log P ≤ 5, ≤ 5 donors, ≤ 10 acceptors (1997)."""
     rules = (
-        Descriptors.MolWt(mol) <= 500.0,
+        rdMolDescriptors._CalcMolWt(mol) <= 500.0,
         logp(mol) <= 5.0,
-        Lipinski.NumHDonors(mol) <= 5,
-        Lipinski.NumHAcceptors(mol) <= 10,
+        rdMolDescriptors.CalcNumHBD(mol) <= 5,
+        rdMolDescriptors.CalcNumHBA(mol) <= 10,
     )
     return sum(rules)
 
@@ -61,7 +61,7 @@ def strain(mol: Chem.Mol) -> float | None:
         rdDistGeom.EmbedMultipleConfs(others, _CONFORMERS, randomSeed=1)
         results = force_fields.UFFOptimizeMoleculeConfs(others) if others.GetNumConformers() else []
         results += force_fields.UFFOptimizeMoleculeConfs(free, maxIters=1000)
-    return bound - min(energy for _, energy in results)
+    return float(bound - min(energy for _, energy in results))
 
 
 @cache

@@ -53,7 +53,7 @@ class Protein:
 
 
 def read_protein(path: str | os.PathLike[str]) -> Protein:
-    """Read the heavy atoms of a PDB file; waters, hydrogens and all but the first alternative conformation are left out.
+    """Read the heavy atoms of a PDB file, without waters, and of alternative conformations the first.
 
     Raises:
         FileNotFoundError: if there is no such file.

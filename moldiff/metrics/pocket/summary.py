@@ -37,9 +37,7 @@ class PocketSummary:
         if not reports:
             raise ValueError("Got no reports; expected at least one to summarise")
         requested = sum(len(report.molecules) for report in reports)
-        shares = {
-            name: [report.shares[name] for report in reports if name in report.shares] for name in SHARES
-        }
+        shares = {name: [report.shares[name] for report in reports if name in report.shares] for name in SHARES}
         counts = {
             name: sum(report.values[name].count for report in reports if name in report.values) for name in VALUES
         }

@@ -56,8 +56,11 @@ def summary_table(summary: PocketSummary) -> str:
     return "\n".join([*lines, "", *rows])
 
 
-def _value_rows(values: Mapping[str, Summary], reference: Mapping[str, Summary], counts: Mapping[str, int]) -> list[str]:
-    rows = [f"  {'of those that have a value':<28} {'mean':>8} {'median':>8} {'count':>8}   {'reference':>9} {'median':>8}"]
+def _value_rows(
+    values: Mapping[str, Summary], reference: Mapping[str, Summary], counts: Mapping[str, int]
+) -> list[str]:
+    heads = "of those that have a value", "mean", "median", "count", "reference", "median"
+    rows = ["  {:<28} {:>8} {:>8} {:>8}   {:>9} {:>8}".format(*heads)]
     for name, value in values.items():
         rows.append(
             f"  {VALUES[name]:<28} {value.mean:>8.2f} {value.median:>8.2f} {counts[name]:>8,}   "

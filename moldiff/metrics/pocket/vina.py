@@ -1,7 +1,8 @@
 """AutoDock Vina's score of a molecule in a pocket: of the pose as given, minimised in place, and docked.
 
-The receptor is typed by `receptor_pdbqt`, the molecule by meeko, Vina itself runs through its Python bindings (Eberhardt
-et al. 2021). Energies in kcal/mol; the protocol is the one that TargetDiff (Guan et al. 2023) reports.
+The receptor is typed by `receptor_pdbqt`, the molecule by meeko, and Vina runs through its Python bindings (Eberhardt
+et al. 2021). Energies in kcal/mol. The score is exact, while minimising and docking work on a grid (0.375 Å): a pose
+that is at its minimum already may get a minimised energy slightly above its score.
 """
 
 from __future__ import annotations
