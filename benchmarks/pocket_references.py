@@ -17,15 +17,15 @@ from typing import Any
 from tqdm import tqdm
 
 from moldiff.chem.files import read_molecules
-from moldiff.metrics.pocket import PocketReport, PocketSummary, pocket_scorer, read_protein, sanitized
+from moldiff.metrics.pocket import PocketReport, PocketScores, PocketSummary, pocket_scorer, read_protein, sanitized
 
 
-def score_reference(folder: Path, dock: bool) -> dict[str, Any]:
+def score_reference(folder: Path, dock: bool, fast: bool) -> dict[str, Any]:
     """Scores of the ligand of one complex, with the seconds that they and the preparation of the pocket took."""
     start = time.perf_counter()
     (ligand,) = read_molecules(folder / "ligand.sdf")
     mol = sanitized(ligand)
-    scorer, _ = pocket_scorer(read_protein(folder / "pocket.pdb"), [mol], (), dock)
+    scorer, _ = pocket_scorer(read_protein(folder / "pocket.pdb"), [mol], (), dock, fast)
     prepared = time.perf_counter()
     scores = scorer.score(ligand)
     return {
@@ -42,6 +42,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--ids", type=Path, help="a file with the names of the complexes to take, one a line")
     parser.add_argument("--dock", action="store_true", help="dock as well")
+    parser.add_argument("--fast", action="store_true", help="leave out what needs 50 conformers of each ligand")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     names = args.ids.read_text().split() if args.ids else sorted(path.name for path in args.folder.iterdir())
@@ -49,11 +50,9 @@ def main() -> None:
     rows = [json.loads(line) for line in partial.read_text().splitlines()] if partial.exists() else []
     done = {row["id"] for row in rows}
     for name in tqdm([name for name in names if name not in done], "complexes"):
-        rows.append(score_reference(args.folder / name, args.dock))
+        rows.append(score_reference(args.folder / name, args.dock, args.fast))
         with partial.open("a") as file:
             file.write(json.dumps(rows[-1]) + "\n")
-    from moldiff.metrics.pocket.scores import PocketScores
-
     reports = [PocketReport(row["id"], (PocketScores.from_dict(row["scores"]),)) for row in rows]
     summary = PocketSummary.of(reports)
     seconds = {key: round(sum(row[key] for row in rows) / len(rows), 2) for key in ("prepare_s", "score_s")}

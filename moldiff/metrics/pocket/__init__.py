@@ -4,6 +4,7 @@
 """
 
 from moldiff.metrics.pocket.clashes import Clashes, clashes
+from moldiff.metrics.pocket.energies import PoseEnergies, pose_energies
 from moldiff.metrics.pocket.evaluate import evaluate_pocket, pocket_scorer
 from moldiff.metrics.pocket.interactions import Interactions, interactions
 from moldiff.metrics.pocket.posebusters import posebusters_checks, posebusters_valid
@@ -22,6 +23,7 @@ __all__ = [
     "PocketReport",
     "PocketScores",
     "PocketSummary",
+    "PoseEnergies",
     "Protein",
     "Scorer",
     "Summary",
@@ -33,6 +35,7 @@ __all__ = [
     "interactions",
     "max_similarity",
     "pocket_scorer",
+    "pose_energies",
     "posebusters_checks",
     "posebusters_valid",
     "protein_from_mol",

@@ -1,16 +1,12 @@
-"""Drug-likeness and strain of one molecule, straight from RDKit."""
+"""Drug-likeness of one molecule, straight from RDKit."""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import Any
 
-from rdkit import Chem, rdBase
-from rdkit.Chem import QED, rdDistGeom, rdMolDescriptors
-from rdkit.Chem import rdForceFieldHelpers as force_fields
-
-_CONFORMERS = 50
-_TETHER = 100.0  # kcal/mol/Å², of the heavy atoms that leave their place by more than 0.1 Å
+from rdkit import Chem
+from rdkit.Chem import QED, rdMolDescriptors
 
 
 def qed(mol: Chem.Mol) -> float:
@@ -37,31 +33,6 @@ def lipinski(mol: Chem.Mol) -> int:
         rdMolDescriptors.CalcNumHBA(mol) <= 10,
     )
     return sum(rules)
-
-
-def strain(mol: Chem.Mol) -> float | None:
-    """UFF energy of the pose above the best of 50 relaxed conformers, kcal/mol; None without UFF parameters.
-
-    Before, the pose is relaxed with each heavy atom held within 0.1 Å of its place, hydrogens free, as in PoseCheck
-    (Harris et al. 2023). The relaxed pose itself, without the tether, is one of the conformers.
-    """
-    pose = Chem.AddHs(mol, addCoords=True)
-    with rdBase.BlockLogs():
-        if not force_fields.UFFHasAllMoleculeParams(pose):
-            return None
-        field = force_fields.UFFGetMoleculeForceField(pose)
-        field.Initialize()
-        for atom in pose.GetAtoms():
-            if atom.GetAtomicNum() > 1:
-                field.UFFAddPositionConstraint(atom.GetIdx(), 0.1, _TETHER)
-        field.Minimize(maxIts=1000)
-        bound = float(force_fields.UFFGetMoleculeForceField(pose).CalcEnergy())
-        free = Chem.Mol(pose)
-        others = Chem.Mol(pose)
-        rdDistGeom.EmbedMultipleConfs(others, _CONFORMERS, randomSeed=1)
-        results = force_fields.UFFOptimizeMoleculeConfs(others) if others.GetNumConformers() else []
-        results += force_fields.UFFOptimizeMoleculeConfs(free, maxIters=1000)
-    return float(bound - min(energy for _, energy in results))
 
 
 @cache

@@ -11,6 +11,7 @@ from rdkit import Chem
 from moldiff.metrics.pocket import properties
 from moldiff.metrics.pocket.attempt import attempt
 from moldiff.metrics.pocket.clashes import clashes
+from moldiff.metrics.pocket.energies import pose_energies
 from moldiff.metrics.pocket.interactions import Interactions, interactions
 from moldiff.metrics.pocket.posebusters import posebusters_checks, posebusters_valid
 from moldiff.metrics.pocket.protein import Protein
@@ -104,7 +105,8 @@ class Scorer:
         mol = Chem.RemoveHs(full)
         overlap = attempt(clashes, mol, self.protein)
         found = attempt(interactions, mol, self.protein)
-        checks = attempt(posebusters_checks, full, self.protein, not self.fast) if self.posebusters else None
+        uff = None if self.fast else attempt(pose_energies, full)
+        checks = attempt(posebusters_checks, full, self.protein, uff) if self.posebusters else None
         energies = VinaEnergies() if self.vina is None else self.vina.energies(full, self.dock)
         return PocketScores(
             smiles=verdict.smiles,
@@ -114,7 +116,7 @@ class Scorer:
             logp=attempt(properties.logp, mol),
             lipinski=attempt(properties.lipinski, mol),
             similarity=attempt(max_similarity, mol, self.known) if self.known else None,
-            strain=None if self.fast else attempt(properties.strain, full),
+            strain=None if uff is None else uff.strain,
             clashes=None if overlap is None else overlap.count,
             severe_clashes=None if overlap is None else overlap.severe,
             posebusters=checks,
