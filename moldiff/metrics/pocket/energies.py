@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdDistGeom
@@ -46,7 +47,7 @@ def pose_energies(mol: Chem.Mol) -> PoseEnergies | None:
         if not force_fields.UFFHasAllMoleculeParams(pose):
             return None
         others = Chem.Mol(pose)
-        parameters = rdDistGeom.ETKDGv3()
+        parameters: Any = rdDistGeom.ETKDGv3()  # RDKit's type hints call its settings read-only
         parameters.randomSeed = 42
         parameters.useRandomCoords = True
         parameters.maxIterations = _ATTEMPTS

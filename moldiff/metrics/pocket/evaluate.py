@@ -21,8 +21,8 @@ from moldiff.metrics.strict import Cause
 def evaluate_pocket(
     molecules: Sequence[Chem.Mol | None],
     pocket: str | os.PathLike[str] | Protein,
-    reference_ligands: Sequence[Chem.Mol] = (),
-    known_ligands: Sequence[Chem.Mol] | None = None,
+    reference_ligands: Sequence[Chem.Mol | None] = (),
+    known_ligands: Sequence[Chem.Mol | None] | None = None,
     requested: int | None = None,
     dock: bool = False,
     fast: bool = False,

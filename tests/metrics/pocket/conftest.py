@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rdkit import Chem
 
@@ -35,7 +36,7 @@ def moved(ligand):
     def move(x: float, y: float, z: float) -> Chem.Mol:
         mol = Chem.Mol(ligand)
         conformer = mol.GetConformer()
-        conformer.SetPositions(conformer.GetPositions() + [x, y, z])
+        conformer.SetPositions(conformer.GetPositions() + np.array([x, y, z]))
         return mol
 
     return move

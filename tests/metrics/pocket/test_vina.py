@@ -14,7 +14,7 @@ def pocket(protein):
     """With a small box, as the grid takes most of the time."""
     pytest.importorskip("vina")
     pytest.importorskip("meeko")
-    return VinaPocket(protein, np.array([23.6, 5.5, 14.0]), np.full(3, 16.0))
+    return VinaPocket(protein, np.array([23.6, 5.5, 14.0]), np.full(3, 14.0))
 
 
 def atoms_of(text):
@@ -80,14 +80,14 @@ def test_energies_as_with_a_receptor_of_meeko(protein, ligand, pocket, complex_f
     text = meeko.PDBQTWriterLegacy.write_from_polymer(polymer)[0]
     assert text.count(" HD") > receptor_pdbqt(protein).count(" HD")  # meeko adds all hydrogens of an amino group
     monkeypatch.setattr("moldiff.metrics.pocket.vina.receptor_pdbqt", lambda _: text)
-    other = VinaPocket(protein, np.array([23.6, 5.5, 14.0]), np.full(3, 16.0))
+    other = VinaPocket(protein, np.array([23.6, 5.5, 14.0]), np.full(3, 14.0))
     mol = sanitized(ligand)
     assert other.energies(mol) == pocket.energies(mol)
 
 
 def test_crystal_pose_binds(pocket, ligand, moved):
     crystal = pocket.energies(sanitized(ligand))
-    assert crystal.failure is None and crystal.docked is None
+    assert (crystal.failure, crystal.docked) == (None, None)
     assert crystal.score < -4.0
     shifted = pocket.energies(sanitized(moved(0.5, 0.0, 0.0)))
     assert shifted.score > crystal.score  # worse
@@ -99,7 +99,8 @@ def test_what_vina_cannot_do_is_said(pocket, moved):
     assert pocket.energies(sanitized(moved(30.0, 0.0, 0.0))).failure == "outside the box"
     two = Chem.MolFromMolBlock(Chem.MolToMolBlock(Chem.CombineMols(moved(0, 0, 0), moved(1, 0, 0)), kekulize=False))
     energies = pocket.energies(two)
-    assert energies.score is None and energies.failure
+    assert energies.score is None
+    assert energies.failure
 
 
 def test_box(protein, ligand):
