@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 
 from rdkit import Chem
+from scipy.spatial import cKDTree
 from tqdm import tqdm
 
 from moldiff.metrics.pocket.posebusters import require_posebusters
@@ -43,13 +44,16 @@ def evaluate_pocket(
 
     Raises:
         FileNotFoundError: if there is no such PDB file.
-        ValueError: if it cannot be read, a reference or known ligand is not valid, or there are no molecules.
+        ValueError: if it cannot be read, a reference or known ligand is not valid, the pocket holds the reference
+            ligand, or there are no molecules.
         ImportError: if `dock` is asked for without the packages.
     """
     total = requested_count(len(molecules), requested)
     protein = pocket if isinstance(pocket, Protein) else read_protein(pocket)
     references = [_checked(mol, "reference", k) for k, mol in enumerate(reference_ligands)]
     known = references if known_ligands is None else [_checked(mol, "known", k) for k, mol in enumerate(known_ligands)]
+    for mol in references:
+        _check_apart(mol, protein)
     scorer, notes = pocket_scorer(protein, references, known, dock, fast)
     scores = [scorer.score(mol) for mol in tqdm(molecules, "scoring", disable=None)]
     scores += [PocketScores(cause=Cause.MISSING)] * (total - len(scores))
@@ -84,6 +88,16 @@ def pocket_scorer(
         notes.append("fast: without strain and PoseBusters' internal energy")
     wanted = reference_interactions(references, protein)
     return Scorer(protein, vina, posebusters, known, wanted, dock, fast), tuple(notes)
+
+
+def _check_apart(mol: Chem.Mol, protein: Protein) -> None:
+    """A ligand that is left in the file of the protein would clash with every design."""
+    distance, _ = cKDTree(protein.positions).query(mol.GetConformer().GetPositions())
+    if (distance < 0.5).mean() > 0.5:
+        raise ValueError(
+            f"{protein.name}: got a pocket that holds the reference ligand itself; expected it without: remove the "
+            "ligand's HETATM records from the file"
+        )
 
 
 def _checked(mol: Chem.Mol | None, kind: str, place: int) -> Chem.Mol:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ def pocket_table(report: PocketReport) -> str:
     """Shares of all requested molecules; means and medians of those that have a value; reference on the right."""
     total = len(report.molecules)
     lines = [
-        f"{total:,} molecules requested for {report.pocket}, {len(report.reference)} reference ligands",
+        f"{total:,} molecules requested for {report.pocket}; reference ligands: {len(report.reference)}",
         "",
         f"  {'% of all requested':<28} {'designs':>8} {'95 % interval':>16} {'count':>8}   {'reference':>9}",
     ]
@@ -33,6 +34,9 @@ def pocket_table(report: PocketReport) -> str:
     failed = [f"{name} {s.total - s.count}" for name, s in report.checks.items() if s.count < s.total]
     if failed:
         lines += ["", "Failed checks of PoseBusters: " + ", ".join(failed)]
+    reasons = Counter(scores.vina_failure for scores in report.molecules if scores.vina_failure is not None)
+    if reasons:
+        lines += ["", "Vina failed: " + ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())]
     return "\n".join([*lines, *(f"Note: {note}" for note in report.notes)])
 
 

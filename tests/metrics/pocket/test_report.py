@@ -81,6 +81,7 @@ def test_table_shows_designs_and_reference(report):
     row = next(line for line in text.splitlines() if "no severe clash" in line).split()
     assert (row[3], row[-1]) == ("25.0", "100.0")
     assert "Note: a note" in text
+    assert "Vina failed: outside the box 1" in text
     assert "a 1" in text.split("Failed checks")[1]
 
 
@@ -129,6 +130,15 @@ def test_reference_must_be_a_molecule(complex_folder, ligand):
         evaluate_pocket([], complex_folder / "pocket.pdb")
 
 
+def test_ligand_left_in_the_pocket(complex_folder, ligand, tmp_path):
+    path = tmp_path / "holo.pdb"
+    atoms = [line for line in Chem.MolToPDBBlock(ligand).splitlines() if line.startswith("HETATM")]
+    pocket = (complex_folder / "pocket.pdb").read_text().replace("END", "").rstrip()
+    path.write_text("\n".join([pocket, *atoms, "END", ""]))
+    with pytest.raises(ValueError, match=r"holo.pdb: .*remove the ligand"):
+        evaluate_pocket([ligand], path, [ligand])
+
+
 def test_command(complex_folder, ligand, moved, tmp_path, capsys):
     pytest.importorskip("vina")
     with MoleculeWriter(tmp_path / "designs.sdf") as writer:
@@ -137,7 +147,7 @@ def test_command(complex_folder, ligand, moved, tmp_path, capsys):
     out = tmp_path / "report.json"
     files = ["--pocket", str(complex_folder / "pocket.pdb"), "--reference_ligand", str(complex_folder / "ligand.sdf")]
     main(["evaluate", "--molecules", str(tmp_path / "designs.sdf"), *files, "--fast", "--out", str(out)])
-    assert "3 molecules requested for pocket.pdb, 1 reference ligands" in capsys.readouterr().out
+    assert "3 molecules requested for pocket.pdb; reference ligands: 1" in capsys.readouterr().out
     report = PocketReport.from_dict(json.loads(out.read_text()))
     first, second, third = report.molecules
     (reference,) = report.reference
