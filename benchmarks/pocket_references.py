@@ -56,7 +56,13 @@ def main() -> None:
     reports = [PocketReport(row["id"], (PocketScores.from_dict(row["scores"]),)) for row in rows]
     summary = PocketSummary.of(reports)
     seconds = {key: round(sum(row[key] for row in rows) / len(rows), 2) for key in ("prepare_s", "score_s")}
-    table = {"num_complexes": len(rows), "seconds_per_ligand": seconds, **summary.to_dict()}
+    table = {
+        "num_complexes": len(rows),
+        "dock": args.dock,
+        "fast": args.fast,
+        "seconds_per_ligand": seconds,
+        **summary.to_dict(),
+    }
     args.out.write_text(json.dumps(table, indent=1) + "\n")
     partial.unlink()
     print(summary)
