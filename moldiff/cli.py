@@ -24,6 +24,11 @@ New molecules in 3D by equivariant diffusion.
 moldiff COMMAND --help explains the options of a command.
 """
 TRAINER_COMMANDS = ("fit", "validate", "test")
+_SWITCHES = {  # options without a value
+    "overwrite": "Replace the output if it exists.",
+    "dock": "With --pocket: dock each molecule with AutoDock Vina as well (seconds to minutes for each).",
+    "fast": "With --pocket: leave out strain and PoseBusters' internal energy, which take most of the time.",
+}
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -125,15 +130,35 @@ def sample(
     sys.stdout.write(f"{num_samples} molecules written to {out}, {valid} of them valid (strict rule)\n")
 
 
-def evaluate(molecules: Path, reference: str | None = "qm9", out: Path | None = None, overwrite: bool = False) -> None:
-    """Score the molecules of a file by EDM's rule and by the strict rule.
+def evaluate(
+    molecules: Path,
+    reference: str | None = "qm9",
+    out: Path | None = None,
+    overwrite: bool = False,
+    pocket: Path | None = None,
+    reference_ligand: Path | None = None,
+    dock: bool = False,
+    fast: bool = False,
+) -> None:
+    """Score the molecules of a file by EDM's rule and by the strict rule, or in a protein pocket.
 
     Args:
         molecules: a .sdf, .sdf.gz or .xyz file; each record counts as one requested molecule.
         reference: what novelty is judged by: "qm9" (its training molecules), or a .sdf, .xyz or .smi file.
         out: where to write the report as JSON, besides printing it.
         overwrite: replace `out` if it exists.
+        pocket: a .pdb file of a protein or pocket that the molecules lie in: gives the scores of molecules in a pocket.
+        reference_ligand: with `pocket`, a .sdf file of its known ligand, which is scored beside the molecules.
+        dock: with `pocket`, dock each molecule with AutoDock Vina as well (seconds to minutes for each).
+        fast: with `pocket`, leave out strain and PoseBusters' internal energy, which take most of the time.
     """
+    if pocket is not None:
+        from moldiff.metrics.pocket.command import run_evaluate_pocket
+
+        run_evaluate_pocket(molecules, pocket, reference_ligand, out, overwrite, dock, fast)
+        return
+    if reference_ligand is not None or dock or fast:
+        raise ValueError("got --reference_ligand, --dock or --fast without --pocket; expected --pocket P.pdb with them")
     from moldiff.metrics.command import run_evaluate
 
     run_evaluate(molecules, reference, out, overwrite)
@@ -199,8 +224,10 @@ def _call(name: str, function: Callable[..., Any], arguments: list[str]) -> None
     import jsonargparse
 
     parser = jsonargparse.ArgumentParser(prog=f"moldiff {name}", description=(function.__doc__ or "").split("\n")[0])
-    switches: set[str | int] = {name for name in ("overwrite",) if name in function.__annotations__}
-    parser.add_function_arguments(function, skip=switches)
-    for switch in switches:
-        parser.add_argument(f"--{switch}", action="store_true", help="Replace the output if it exists.")
+    switches: dict[str | int, str] = {
+        name: text for name, text in _SWITCHES.items() if name in function.__annotations__
+    }
+    parser.add_function_arguments(function, skip={*switches})
+    for switch, text in switches.items():
+        parser.add_argument(f"--{switch}", action="store_true", help=text)
     function(**vars(parser.parse_args(arguments)))

@@ -91,7 +91,7 @@ def test_help_names_the_commands(arguments, capsys):
     ("command", "options"),
     [
         ("sample", ["--num_samples", "--num_steps", "--num_atoms", "--seed", "--overwrite", "--device", "--model"]),
-        ("evaluate", ["--molecules", "--reference", "--out"]),
+        ("evaluate", ["--molecules", "--reference", "--out", "--pocket", "--reference_ligand", "--dock", "--fast"]),
         ("export", ["--checkpoint", "--out", "--card"]),
         ("prepare-pocket", ["--protein", "--ligand", "--residues", "--center", "--radius", "--out", "--id", "--split"]),
         ("fit", ["--config", "--ckpt_path", "--model.init_from", "--trainer.max_steps", "--data"]),

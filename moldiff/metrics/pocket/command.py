@@ -1,0 +1,48 @@
+"""`moldiff evaluate --pocket`: score designed molecules in their pocket."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from moldiff.chem.files import read_molecules
+from moldiff.metrics.pocket.evaluate import evaluate_pocket
+from moldiff.metrics.pocket.report import PocketReport
+from moldiff.metrics.report import check_output
+
+
+def run_evaluate_pocket(
+    molecules: Path,
+    pocket: Path,
+    reference_ligand: Path | None = None,
+    out: Path | None = None,
+    overwrite: bool = False,
+    dock: bool = False,
+    fast: bool = False,
+) -> PocketReport:
+    """Score the molecules of a file in a pocket, and print the report.
+
+    Args:
+        molecules: a .sdf or .sdf.gz file; each record counts as one requested molecule.
+        pocket: a .pdb file of the protein, or of a pocket cut out of it, in the frame of the molecules.
+        reference_ligand: a .sdf file of known ligands in the pocket.
+        out: where to write the report as JSON, besides printing it.
+        overwrite: replace `out` if it exists.
+        dock: whether to dock each molecule.
+        fast: leave out what takes most of the time.
+
+    Raises:
+        FileNotFoundError: if a file or the folder of `out` does not exist.
+        FileExistsError: if `out` exists and `overwrite` is False.
+        ValueError: if a file cannot be read, or a reference ligand is not valid.
+        ImportError: if `dock` is asked for without the packages.
+    """
+    if out is not None:
+        check_output(out, overwrite)
+    references = [] if reference_ligand is None else read_molecules(reference_ligand)
+    report = evaluate_pocket(read_molecules(molecules), pocket, references, dock=dock, fast=fast)
+    sys.stdout.write(f"{molecules}: {report}\n")
+    if out is not None:
+        report.write_json(out, overwrite)
+        sys.stdout.write(f"Written to {out}\n")
+    return report

@@ -1,0 +1,111 @@
+"""Score molecules that were designed for a pocket."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from rdkit import Chem
+from scipy.spatial import cKDTree
+from tqdm import tqdm
+
+from moldiff.metrics.pocket.posebusters import require_posebusters
+from moldiff.metrics.pocket.protein import Protein, read_protein
+from moldiff.metrics.pocket.report import PocketReport
+from moldiff.metrics.pocket.scores import PocketScores, Scorer, reference_interactions
+from moldiff.metrics.pocket.validity import design_verdict, sanitized
+from moldiff.metrics.pocket.vina import VinaPocket
+from moldiff.metrics.share import requested_count
+from moldiff.metrics.strict import Cause
+
+
+def evaluate_pocket(
+    molecules: Sequence[Chem.Mol | None],
+    pocket: str | os.PathLike[str] | Protein,
+    reference_ligands: Sequence[Chem.Mol | None] = (),
+    known_ligands: Sequence[Chem.Mol | None] | None = None,
+    requested: int | None = None,
+    dock: bool = False,
+    fast: bool = False,
+) -> PocketReport:
+    """Score molecules in a pocket, and the reference ligands under the same protocol.
+
+    What needs the packages vina, meeko or posebusters is left out, with a note, where those are not installed.
+
+    Args:
+        molecules: with bonds and coordinates in Å in the frame of the pocket, hydrogens not needed; they are not
+            changed. A molecule that failed stays in the denominator as None.
+        pocket: a PDB file, or what `read_protein` made of one.
+        reference_ligands: ligands in their poses in the pocket; the box of Vina is put around the first one.
+        known_ligands: what similarity is measured to; the reference ligands if not given.
+        requested: number of molecules that were asked for, if it is more than there are in `molecules`.
+        dock: whether to dock each molecule with Vina as well (seconds to minutes for each).
+        fast: leave out strain and PoseBusters' internal energy, which take most of the time otherwise.
+
+    Raises:
+        FileNotFoundError: if there is no such PDB file.
+        ValueError: if it cannot be read, a reference or known ligand is not valid, the pocket holds the reference
+            ligand, or there are no molecules.
+        ImportError: if `dock` is asked for without the packages.
+    """
+    total = requested_count(len(molecules), requested)
+    protein = pocket if isinstance(pocket, Protein) else read_protein(pocket)
+    references = [_checked(mol, "reference", k) for k, mol in enumerate(reference_ligands)]
+    known = references if known_ligands is None else [_checked(mol, "known", k) for k, mol in enumerate(known_ligands)]
+    for mol in references:
+        _check_apart(mol, protein)
+    scorer, notes = pocket_scorer(protein, references, known, dock, fast)
+    scores = [scorer.score(mol) for mol in tqdm(molecules, "scoring", disable=None)]
+    scores += [PocketScores(cause=Cause.MISSING)] * (total - len(scores))
+    return PocketReport(protein.name, tuple(scores), tuple(map(scorer.score, references)), notes)
+
+
+def pocket_scorer(
+    protein: Protein,
+    references: Sequence[Chem.Mol] = (),
+    known: Sequence[Chem.Mol] = (),
+    dock: bool = False,
+    fast: bool = False,
+) -> tuple[Scorer, tuple[str, ...]]:
+    """What scores molecules in a pocket, and notes on what it has to leave out; arguments as of `evaluate_pocket`.
+
+    Raises:
+        ImportError: if `dock` is asked for without the packages.
+    """
+    notes, vina, posebusters = [], None, True
+    try:
+        vina = VinaPocket.around(protein, references[0] if references else None)
+    except ImportError as error:
+        if dock:
+            raise
+        notes.append(f"without Vina's energies: {error}")
+    try:
+        require_posebusters()
+    except ImportError as error:
+        posebusters = False
+        notes.append(f"without PoseBusters' checks: {error}")
+    if fast:
+        notes.append("fast: without strain and PoseBusters' internal energy")
+    wanted = reference_interactions(references, protein)
+    return Scorer(protein, vina, posebusters, known, wanted, dock, fast), tuple(notes)
+
+
+def _check_apart(mol: Chem.Mol, protein: Protein) -> None:
+    """A ligand that is left in the file of the protein would clash with every design."""
+    distance, _ = cKDTree(protein.positions).query(mol.GetConformer().GetPositions())
+    if (distance < 0.5).mean() > 0.5:
+        raise ValueError(
+            f"{protein.name}: got a pocket that holds the reference ligand itself; expected it without: remove the "
+            "ligand's HETATM records from the file"
+        )
+
+
+def _checked(mol: Chem.Mol | None, kind: str, place: int) -> Chem.Mol:
+    """A sanitized copy of a reference or known ligand."""
+    if mol is None or design_verdict(mol).cause is not None or not mol.GetNumConformers():
+        cause = design_verdict(mol).cause or "no coordinates"
+        raise ValueError(
+            f"Got a {kind} ligand (number {place + 1}) that is not valid ({cause}); expected a whole molecule with "
+            "bonds and coordinates, such as an SDF file of the ligand in the pocket"
+        )
+    return sanitized(mol)

@@ -1,0 +1,178 @@
+"""Reports on a pocket: denominators, the way through JSON, the tables, the command."""
+
+import builtins
+import json
+import math
+
+import pytest
+from rdkit import Chem
+
+from moldiff.chem.files import MoleculeWriter
+from moldiff.cli import main
+from moldiff.metrics.pocket import PocketReport, PocketScores, PocketSummary, Summary, evaluate_pocket
+from moldiff.metrics.pocket.__main__ import main as gather
+from moldiff.metrics.strict import Cause
+
+
+def scores(**values):
+    return PocketScores(**{"smiles": "CCO", "heavy_atoms": 3, "severe_clashes": 0, **values})
+
+
+@pytest.fixture
+def report():
+    """Four requested: a good one, one that clashes and fails in Vina, a broken one, one that is missing."""
+    molecules = (
+        scores(
+            vina_score=-5.0, vina_minimised=-6.0, posebusters={"a": True, "b": None}, posebusters_valid=True, qed=0.4
+        ),
+        scores(
+            smiles="CCN", severe_clashes=2, vina_failure="outside the box", posebusters={"a": False, "b": True},
+            posebusters_valid=False, qed=0.6, interactions=(("A:ASP1", "donor"),),
+        ),
+        PocketScores(cause=Cause.VALENCE),
+        PocketScores(cause=Cause.MISSING),
+    )  # fmt: skip
+    reference = (scores(vina_score=-5.0, vina_minimised=-5.5, qed=0.5),)
+    return PocketReport("p.pdb", molecules, reference, ("a note",))
+
+
+def test_shares_are_of_all_requested(report):
+    counts = {name: (share.count, share.total) for name, share in report.shares.items()}
+    assert counts == {
+        "valid": (2, 4),
+        "unique": (2, 4),
+        "no_severe_clash": (1, 4),
+        "posebusters_valid": (1, 4),
+        "vina_scored": (1, 4),
+        "vina_as_reference": (1, 4),
+    }
+    assert report.checks["a"].count == 1
+    assert report.checks["b"].count == 2  # not evaluated is not failed
+
+
+def test_values_say_how_many(report):
+    assert report.values["qed"] == Summary(0.5, 0.5, 2)
+    assert report.values["vina_score"] == Summary(-5.0, -5.0, 1)
+    assert "strain" not in report.values
+    assert Summary.of([1.0, 2.0, None, 6.0, math.nan]) == Summary(3.0, 2.0, 3)
+    assert 0.0 < report.diversity < 1.0
+    assert math.isnan(PocketReport("p", report.molecules[:1]).diversity)
+
+
+def test_json_there_and_back(report, tmp_path):
+    path = tmp_path / "report.json"
+    report.write_json(path)
+    plain = json.loads(path.read_text())
+    again = PocketReport.from_dict(plain)
+    assert again == report
+    assert again.to_dict() == plain
+    with pytest.raises(FileExistsError):
+        report.write_json(path)
+    with pytest.raises(ValueError, match="no report on a pocket"):
+        PocketReport.from_dict({"edm": 1})
+    with pytest.raises(ValueError, match="colour"):
+        PocketScores.from_dict({"colour": 1})
+
+
+def test_table_shows_designs_and_reference(report):
+    text = str(report)
+    row = next(line for line in text.splitlines() if "QED" in line).split()
+    assert row == ["QED", "0.50", "0.50", "2", "0.50", "0.50"]
+    row = next(line for line in text.splitlines() if "no severe clash" in line).split()
+    assert (row[3], row[-1]) == ("25.0", "100.0")
+    assert "Note: a note" in text
+    assert "Vina failed: outside the box 1" in text
+    assert "a 1" in text.split("Failed checks")[1]
+
+
+def test_pockets_count_the_same_whatever_their_molecules(report):
+    other = PocketReport("q.pdb", (scores(qed=0.9),), (scores(qed=0.7),))
+    summary = PocketSummary.of([report, other])
+    assert summary.requested == 5
+    assert summary.shares["valid"] == Summary(0.75, 0.75, 2)
+    assert (summary.totals["valid"].count, summary.totals["valid"].total) == (3, 5)
+    assert summary.values["qed"].mean == pytest.approx(0.7)
+    assert summary.scored["qed"].count == 3
+    assert summary.reference_values["qed"].mean == pytest.approx(0.6)
+    row = next(line for line in str(summary).splitlines() if "QED" in line).split()
+    assert row == ["QED", "0.70", "0.70", "3", "0.60", "0.60"]
+    json.dumps(summary.to_dict(), allow_nan=False)
+    with pytest.raises(ValueError, match="no reports"):
+        PocketSummary.of([])
+
+
+def test_without_the_extra_what_needs_it_is_left_out(complex_folder, ligand, monkeypatch):
+    """The rest is scored, with a note on what to install; docking was asked for and must not be left out."""
+    real = builtins.__import__
+
+    def imports(name, *args, **kwargs):
+        if name.split(".")[0] in ("vina", "meeko"):
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", imports)
+    monkeypatch.setattr("moldiff.metrics.pocket.posebusters.find_spec", lambda _: None)
+    path = complex_folder / "pocket.pdb"
+    report = evaluate_pocket([ligand, None], path, [ligand], requested=3, fast=True)
+    assert (report.shares["valid"].count, report.shares["valid"].total) == (1, 3)
+    assert report.shares.keys() == {"valid", "unique", "no_severe_clash"}
+    assert sum("pip install 'moldiff[docking]'" in note for note in report.notes) == 2
+    assert report.molecules[0].similarity == report.molecules[0].interaction_similarity == 1.0
+    assert report.molecules[0] == report.reference[0]
+    with pytest.raises(ImportError, match="pip install"):
+        evaluate_pocket([ligand], path, dock=True)
+
+
+def test_reference_must_be_a_molecule(complex_folder, ligand):
+    with pytest.raises(ValueError, match=r"reference ligand \(number 1\).*no coordinates"):
+        evaluate_pocket([ligand], complex_folder / "pocket.pdb", [Chem.MolFromSmiles("CC")])
+    with pytest.raises(ValueError, match="no molecules"):
+        evaluate_pocket([], complex_folder / "pocket.pdb")
+
+
+def test_ligand_left_in_the_pocket(complex_folder, ligand, tmp_path):
+    path = tmp_path / "holo.pdb"
+    atoms = [line for line in Chem.MolToPDBBlock(ligand).splitlines() if line.startswith("HETATM")]
+    pocket = (complex_folder / "pocket.pdb").read_text().replace("END", "").rstrip()
+    path.write_text("\n".join([pocket, *atoms, "END", ""]))
+    with pytest.raises(ValueError, match=r"holo.pdb: .*remove the ligand"):
+        evaluate_pocket([ligand], path, [ligand])
+
+
+def test_command(complex_folder, ligand, moved, tmp_path, capsys):
+    pytest.importorskip("vina")
+    with MoleculeWriter(tmp_path / "designs.sdf") as writer:
+        for mol in (ligand, moved(3.0, 0.0, 0.0), None):
+            writer.write(mol)
+    out = tmp_path / "report.json"
+    files = ["--pocket", str(complex_folder / "pocket.pdb"), "--reference_ligand", str(complex_folder / "ligand.sdf")]
+    main(["evaluate", "--molecules", str(tmp_path / "designs.sdf"), *files, "--fast", "--out", str(out)])
+    assert "3 molecules requested for pocket.pdb; reference ligands: 1" in capsys.readouterr().out
+    report = PocketReport.from_dict(json.loads(out.read_text()))
+    first, second, third = report.molecules
+    (reference,) = report.reference
+    assert first == reference
+    assert first.vina_minimised < -4.0 < 0.0 < second.vina_score
+    assert first.severe_clashes == 0 < second.severe_clashes
+    assert (first.posebusters_valid, second.posebusters_valid) == (True, False)
+    assert third.cause is Cause.MISSING
+    assert report.shares["vina_as_reference"].count >= 1
+
+
+def test_options_of_a_pocket_need_one(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["evaluate", "--molecules", "x.sdf", "--dock"])
+    assert stop.value.code == 2
+    assert "--pocket" in capsys.readouterr().err
+
+
+def test_reports_are_gathered(report, tmp_path, monkeypatch, capsys):
+    report.write_json(tmp_path / "a.json")
+    (tmp_path / "b.json").write_text("{}")
+    monkeypatch.setattr("sys.argv", ["pocket", str(tmp_path / "a.json")])
+    gather()
+    assert capsys.readouterr().out.startswith("1 pockets, 4 molecules requested")
+    monkeypatch.setattr("sys.argv", ["pocket", str(tmp_path / "b.json")])
+    with pytest.raises(SystemExit):
+        gather()
+    assert "b.json" in capsys.readouterr().err

@@ -1,0 +1,121 @@
+"""Receptors and energies of AutoDock Vina: what is known of types, and meeko's receptor as a second opinion."""
+
+import numpy as np
+import pytest
+from rdkit import Chem
+
+from moldiff.metrics.pocket import VinaPocket, receptor_pdbqt, sanitized
+from moldiff.metrics.pocket.receptor import autodock_type, is_donor
+from moldiff.metrics.pocket.vina import box_around, ligand_pdbqt
+
+
+@pytest.fixture(scope="module")
+def pocket(protein):
+    """With a small box, as the grid takes most of the time."""
+    pytest.importorskip("vina")
+    pytest.importorskip("meeko")
+    return VinaPocket(protein, np.array([23.6, 5.5, 14.0]), np.full(3, 14.0))
+
+
+def atoms_of(text):
+    """(name, residue, x, y, z, type) of the atoms of PDBQT text."""
+    rows = [line for line in text.splitlines() if line.startswith("ATOM")]
+    return [(r[12:16].strip(), r[17:26], *(float(r[k : k + 8]) for k in (30, 38, 46)), r[77:].strip()) for r in rows]
+
+
+@pytest.mark.parametrize(
+    ("residue", "atom", "element", "kind", "donor"),
+    [
+        ("ALA", "N", 7, "N", True),
+        ("PRO", "N", 7, "N", False),
+        ("SER", "OG", 8, "OA", True),
+        ("ASP", "OD1", 8, "OA", False),
+        ("LYS", "NZ", 7, "N", True),
+        ("HIS", "NE2", 7, "N", True),
+        ("HIS", "ND1", 7, "NA", False),
+        ("HID", "ND1", 7, "N", True),
+        ("PHE", "CZ", 6, "A", False),
+        ("MET", "SD", 16, "SA", False),
+        ("ZN", "ZN", 30, "Zn", False),
+        ("XXX", "U", 92, None, False),
+    ],
+)
+def test_types(residue, atom, element, kind, donor):
+    assert autodock_type(residue, atom, element) == kind
+    assert is_donor(residue, atom) is donor
+
+
+def test_every_donor_has_one_hydrogen(protein):
+    atoms = atoms_of(receptor_pdbqt(protein))
+    heavy = [atom for atom in atoms if atom[5] != "HD"]
+    hydrogens = np.array([atom[2:5] for atom in atoms if atom[5] == "HD"])
+    assert len(heavy) == len(protein.elements)
+    np.testing.assert_allclose([atom[2:5] for atom in heavy], protein.positions, atol=1e-3)
+    donors = np.array([is_donor(r, a) for r, a in zip(protein.residue_names, protein.atom_names, strict=True)])
+    assert len(hydrogens) == donors.sum() > 0
+    distance = np.linalg.norm(hydrogens[:, None] - protein.positions, axis=-1)
+    nearest = distance.argmin(axis=1)
+    assert sorted(nearest) == np.flatnonzero(donors).tolist()
+    np.testing.assert_allclose(distance.min(axis=1), 1.0, atol=2e-3)
+
+
+def test_energies_as_with_a_receptor_of_meeko(protein, ligand, pocket, complex_folder, monkeypatch):
+    """Another program adds all hydrogens from templates and types the receptor: the same energies."""
+    meeko = pytest.importorskip("meeko")
+    ends = {"N": {}, "C": {}}
+    for k, (name, residue) in enumerate(zip(protein.atom_names, protein.residues, strict=True)):
+        if name in ends:
+            ends[name][residue] = (protein.residues[:k].count(residue), protein.positions[k])
+    blunt = []
+    for name, other in (("N", "C"), ("C", "N")):  # where the chain is cut
+        for residue, (index, place) in ends[name].items():
+            if min(np.linalg.norm(place - q) for r, (_, q) in ends[other].items() if r != residue) > 1.9:
+                blunt.append((residue, index))
+    polymer = meeko.Polymer.from_pdb_file(
+        str(complex_folder / "pocket.pdb"),
+        meeko.ResidueChemTemplates.create_from_defaults(),
+        meeko.MoleculePreparation(charge_model="zero"),
+        blunt_ends=blunt,
+    )
+    text = meeko.PDBQTWriterLegacy.write_from_polymer(polymer)[0]
+    assert text.count(" HD") > receptor_pdbqt(protein).count(" HD")  # meeko adds all hydrogens of an amino group
+    monkeypatch.setattr("moldiff.metrics.pocket.vina.receptor_pdbqt", lambda _: text)
+    other = VinaPocket(protein, np.array([23.6, 5.5, 14.0]), np.full(3, 14.0))
+    mol = sanitized(ligand)
+    assert other.energies(mol) == pocket.energies(mol)
+
+
+def test_crystal_pose_binds(pocket, ligand, moved):
+    crystal = pocket.energies(sanitized(ligand))
+    assert (crystal.failure, crystal.docked) == (None, None)
+    assert crystal.score < -4.0
+    shifted = pocket.energies(sanitized(moved(0.5, 0.0, 0.0)))
+    assert shifted.score > crystal.score  # worse
+    assert shifted.minimised < shifted.score  # and mended
+    assert pocket.energies(sanitized(ligand)) == crystal  # no state is left
+
+
+def test_what_vina_cannot_do_is_said(pocket, moved):
+    assert pocket.energies(sanitized(moved(30.0, 0.0, 0.0))).failure == "outside the box"
+    two = Chem.MolFromMolBlock(Chem.MolToMolBlock(Chem.CombineMols(moved(0, 0, 0), moved(1, 0, 0)), kekulize=False))
+    energies = pocket.energies(two)
+    assert energies.score is None
+    assert energies.failure
+
+
+def test_box(protein, ligand):
+    positions = ligand.GetConformer().GetPositions()
+    centre, size = box_around(positions, protein)
+    assert (positions.min(axis=0) - 7.99 > centre - size / 2).all() or (size >= 29.9).any()
+    np.testing.assert_allclose(size, np.ptp(positions, axis=0) + 16.0)
+    long = np.array([[0.0, 0.0, 0.0], [25.0, 0.0, 0.0]])
+    np.testing.assert_allclose(box_around(long, protein)[1], [35.0, 16.0, 16.0])
+    np.testing.assert_allclose(box_around(None, protein)[0], protein.positions.mean(axis=0))
+
+
+def test_rings_of_the_ligand_stay_whole(ligand):
+    pytest.importorskip("meeko")
+    text = ligand_pdbqt(sanitized(ligand))
+    heavy = [row for row in atoms_of(text) if not row[5].startswith("H")]
+    assert len(heavy) == ligand.GetNumAtoms()
+    assert "CG" not in {row[5] for row in heavy}  # the glue of a ring that was cut open
