@@ -107,18 +107,31 @@ def sample(
     sys.stdout.write(f"{num_samples} molecules written to {out}, {valid} of them valid (strict rule)\n")
 
 
-def evaluate(molecules: Path, reference: str | None = "qm9", out: Path | None = None, overwrite: bool = False) -> None:
-    """Score the molecules of a file by EDM's rule and by the strict rule.
+def evaluate(
+    molecules: Path,
+    reference: str | None = "qm9",
+    out: Path | None = None,
+    metrics: str = "basic,properties,geometry",
+    bonds: Literal["rdkit", "edm"] = "rdkit",
+    workers: int | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Score the molecules of a file by EDM's rule, by the strict rule, and against a reference.
 
     Args:
-        molecules: a .sdf, .sdf.gz or .xyz file; each record counts as one requested molecule.
-        reference: what novelty is judged by: "qm9" (its training molecules), or a .sdf, .xyz or .smi file.
+        molecules: a .sdf, .sdf.gz, .xyz, .npz or .smi file; each record counts as one requested molecule.
+        reference: what the molecules are compared with: "qm9", or a file of one of these kinds; null = nothing.
         out: where to write the report as JSON, besides printing it.
+        metrics: groups of scores, separated by commas: basic, properties, geometry, diversity, strain, posebusters,
+            xtb, fcd.
+        bonds: how bonds are found in files without them: RDKit's rdDetermineBonds, or EDM's table of distances.
+        workers: processes; one per core if not given, unless there is little to do.
         overwrite: replace `out` if it exists.
     """
     from moldiff.metrics.command import run_evaluate
 
-    run_evaluate(molecules, reference, out, overwrite)
+    groups = [name.strip() for name in metrics.split(",") if name.strip()]
+    run_evaluate(molecules, reference, out, overwrite, groups, bonds, workers)
 
 
 def export(checkpoint: Path, out: Path, card: Path | None = None) -> None:

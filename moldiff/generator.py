@@ -18,7 +18,8 @@ from moldiff.diffusion.generate import SampledBatch, generate
 from moldiff.diffusion.model import CONFIG, Model, read_model
 from moldiff.diffusion.model_folder import write_model
 from moldiff.diffusion.precision import Precision, use_bfloat16
-from moldiff.metrics.report import Report, evaluate
+from moldiff.metrics.evaluation import evaluate
+from moldiff.metrics.report import Report
 from moldiff.metrics.strict import strict_verdict
 
 BUNDLED = Path(__file__).parent / "weights"

@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 from moldiff.chem.arrays import to_mol
 from moldiff.diffusion.generate import generate
 from moldiff.diffusion.precision import use_bfloat16
-from moldiff.metrics.report import evaluate
+from moldiff.metrics.evaluation import evaluate
 from moldiff.training.module import DiffusionModule
 
 
@@ -36,7 +36,7 @@ class SampleScores(pl.Callback):
             assert isinstance(pl_module, DiffusionModule)
             bfloat16 = use_bfloat16(pl_module.device) and pl_module.denoiser.bears_bfloat16
             batches = generate(pl_module.model(), self.num_samples, self.seed, self.num_steps, bfloat16=bfloat16)
-            report = evaluate([to_mol(m) for batch in batches for m in batch.molecules], reference=None)
+            report = evaluate([to_mol(m) for batch in batches for m in batch.molecules], None, metrics=())
             self.scores = {
                 "samples/edm_molecule_stable": report.edm.molecule_stable.value,
                 "samples/edm_atom_stable": report.edm.atom_stable.value,

@@ -12,8 +12,9 @@ import moldiff
 from moldiff.chem.arrays import MoleculeArrays, to_mol
 from moldiff.chem.files import MoleculeWriter
 from moldiff.metrics.command import run_evaluate
+from moldiff.metrics.evaluation import evaluate
 from moldiff.metrics.reference import Reference
-from moldiff.metrics.report import Report, evaluate
+from moldiff.metrics.report import Report
 from moldiff.metrics.share import Share
 from moldiff.metrics.strict import Cause
 
