@@ -52,9 +52,7 @@ def read_npz(path: Path) -> list[MoleculeArrays | None]:
 
 def _sizes(path: Path, arrays: Mapping[str, NDArray[np.generic]], num_atoms: int) -> NDArray[np.int64]:
     if "num_atoms" not in arrays:
-        raise ValueError(
-            f"{path}: got {num_atoms} atoms in a row; expected also `num_atoms`, the size of each molecule"
-        )
+        raise ValueError(f"{path}: got {num_atoms} atoms in a row; expected `num_atoms` as well, their sizes")
     sizes = arrays["num_atoms"].astype(np.int64)
     if sizes.ndim != 1 or len(sizes) == 0 or sizes.min() < 0 or sizes.sum() != num_atoms:
         raise ValueError(

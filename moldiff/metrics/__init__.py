@@ -5,6 +5,7 @@ groups of scores (`METRICS`) are in modules of their own.
 """
 
 from moldiff.chem.smiles import canonical_smiles
+from moldiff.metrics.calibration import Calibration
 from moldiff.metrics.edm import EDMScores, EDMVerdict, edm_verdict
 from moldiff.metrics.evaluation import evaluate
 from moldiff.metrics.groups import DEFAULT_METRICS, METRICS
@@ -18,6 +19,7 @@ from moldiff.metrics.strict import Cause, StrictScores, StrictVerdict, strict_ve
 __all__ = [
     "DEFAULT_METRICS",
     "METRICS",
+    "Calibration",
     "Cause",
     "EDMScores",
     "EDMVerdict",

@@ -35,7 +35,7 @@ class Structures:
     @cached_property
     def scaffolds(self) -> list[str]:
         """Bemis–Murcko scaffolds (1996): rings and what links them; empty for a molecule without rings."""
-        return [Chem.MolToSmiles(MurckoScaffold.GetScaffoldForMol(mol)) for mol in self._molecules]
+        return [Chem.MolToSmiles(MurckoScaffold.GetScaffoldForMol(mol)) for mol in self._molecules]  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,19 +53,8 @@ def run_each(
                 outcomes[place] = _attempt(function, item)
                 bar.update()
         else:
-            pending = [range(k, min(k + _CHUNK, len(items))) for k in range(0, len(items), _CHUNK)]
-            _run_chunks(function, items, pending, workers, limit_s, outcomes, bar)
-            while pending := [c for c in pending if c[0] not in outcomes]:  # a worker died: find out by which item
-                chunk = pending[0]
-                _run_chunks(function, items, [chunk], 2, limit_s, outcomes, bar)
-                if chunk[0] in outcomes:
-                    continue
-                for place in chunk:
-                    started = time.monotonic()
-                    _run_chunks(function, items, [range(place, place + 1)], 2, limit_s, outcomes, bar)
-                    took = time.monotonic() - started
-                    fault = f"took more than {limit_s:g} s" if took > limit_s else "ended its process"
-                    outcomes.setdefault(place, _Outcome(None, fault))
+            chunks = [range(k, min(k + _CHUNK, len(items))) for k in range(0, len(items), _CHUNK)]
+            _Workers(function, items, workers, limit_s, outcomes, bar).finish(chunks)
     ordered = [outcomes[place] for place in range(len(items))]
     faults = {place: outcome.fault for place, outcome in enumerate(ordered) if outcome.fault is not None}
     return Results(tuple(outcome.value for outcome in ordered), faults)
@@ -78,24 +66,42 @@ class _Outcome:
     fault: str | None = None
 
 
-def _run_chunks(
-    function: Callable[[Any], Any],
-    items: Sequence[Any],
-    chunks: Iterable[range],
-    workers: int,
-    limit_s: float,
-    outcomes: dict[int, _Outcome],
-    bar: tqdm[Any],
-) -> None:
-    """Fill in the outcomes of whole chunks until all are done or a worker dies."""
-    parallel = joblib.Parallel(workers, batch_size=1, return_as="generator_unordered")
-    jobs = (joblib.delayed(_work)(function, c, [_packed(items[k]) for k in c], limit_s) for c in chunks)
-    try:
-        for chunk, done in parallel(jobs):
-            outcomes.update(zip(chunk, done, strict=True))
-            bar.update(len(chunk))
-    except TerminatedWorkerError:
-        return
+@dataclass(frozen=True)
+class _Workers:
+    """Fills in `outcomes`, by the place of the item."""
+
+    function: Callable[[Any], Any]
+    items: Sequence[Any]
+    workers: int
+    limit_s: float
+    outcomes: dict[int, _Outcome]
+    bar: tqdm[Any]
+
+    def finish(self, chunks: Sequence[range]) -> None:
+        """All items of the chunks. If a worker dies, each chunk that is left is tried alone, and then each item."""
+        self._run(chunks)
+        for chunk in [c for c in chunks if c[0] not in self.outcomes]:
+            if len(chunks) > 1:
+                self.finish([chunk])
+            elif len(chunk) > 1:
+                for place in chunk:
+                    self.finish([range(place, place + 1)])
+            else:
+                self.outcomes[chunk[0]] = _Outcome(None, f"crashed, or took more than {self.limit_s:g} s")
+                self.bar.update()
+
+    def _run(self, chunks: Sequence[range]) -> None:
+        """Whole chunks, until all are done or a worker dies."""
+        parallel = joblib.Parallel(max(2, self.workers), batch_size=1, return_as="generator_unordered")
+        jobs = (
+            joblib.delayed(_work)(self.function, c, [_packed(self.items[k]) for k in c], self.limit_s) for c in chunks
+        )
+        try:
+            for chunk, done in parallel(jobs):
+                self.outcomes.update(zip(chunk, done, strict=True))
+                self.bar.update(len(chunk))
+        except TerminatedWorkerError:
+            return
 
 
 def _work(
@@ -106,7 +112,7 @@ def _work(
     with open(os.devnull, "w") as nowhere:
         for item in items:
             faulthandler.dump_traceback_later(limit_s, exit=True, file=nowhere)
-            outcomes.append(_attempt(function, Chem.Mol(item.data) if isinstance(item, _PackedMol) else item))
+            outcomes.append(_attempt(function, item.unpacked() if isinstance(item, _PackedMol) else item))
         faulthandler.cancel_dump_traceback_later()
     return chunk, outcomes
 
@@ -114,6 +120,9 @@ def _work(
 @dataclass(frozen=True)
 class _PackedMol:
     data: bytes
+
+    def unpacked(self) -> Chem.Mol:
+        return Chem.Mol(self.data)  # type: ignore[call-overload,no-any-return]  # the stub says str
 
 
 def _packed(item: Any) -> Any:

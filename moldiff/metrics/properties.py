@@ -62,10 +62,10 @@ def molecular_properties(smiles: str) -> Properties:
     mol = Chem.MolFromSmiles(smiles)
     if mol is None:
         raise ValueError(f"RDKit cannot read {smiles!r}")
-    weight, logp = Descriptors.MolWt(mol), Crippen.MolLogP(mol)
+    weight, logp = Descriptors.MolWt(mol), Crippen.MolLogP(mol)  # type: ignore[attr-defined]
     donors, acceptors = rdMolDescriptors.CalcNumLipinskiHBD(mol), rdMolDescriptors.CalcNumLipinskiHBA(mol)
     out = Properties(
-        qed=QED.qed(mol),
+        qed=QED.qed(mol),  # type: ignore[no-untyped-call]
         sa=sascorer.calculateScore(mol),
         logp=logp,
         tpsa=rdMolDescriptors.CalcTPSA(mol),

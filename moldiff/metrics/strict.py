@@ -102,10 +102,10 @@ def strict_verdict(molecule: Chem.Mol | None) -> StrictVerdict:
         return StrictVerdict(Cause.MISSING)
     if molecule.GetNumAtoms() > 1 and molecule.GetNumBonds() == 0:
         return StrictVerdict(Cause.NO_BONDS)
-    mol = Chem.Mol(molecule)
-    for atom in mol.GetAtoms():
+    bare = Chem.Mol(molecule)
+    for atom in bare.GetAtoms():
         atom.SetNoImplicit(True)  # otherwise missing hydrogens would be filled in silently
-    mol = kekulized(mol)
+    mol = kekulized(bare)
     if mol is None:
         return StrictVerdict(Cause.SANITIZE)
     cause = _valence_fault(mol)

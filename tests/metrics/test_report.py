@@ -47,7 +47,7 @@ def test_the_public_name(embed: Embed) -> None:
 def test_table_shows_counts_and_intervals(report: Report) -> None:
     table = str(report)
     assert "5 molecules requested" in table
-    assert "molecule stable            60.0  [ 23.1,  88.2]          3 / 5 requested" in table
+    assert "molecule stable            60.0  [ 23.1,  88.2]            3 / 5 requested" in table
     assert "novel                      50.0" in table
     assert "Novel: not in mine" in table
     assert "not valid: missing         40.0" in table

@@ -40,7 +40,9 @@ def jensen_shannon(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[
 
 def _shares(counts: NDArray[np.floating]) -> NDArray[np.float64]:
     total = np.sum(counts, axis=-1, keepdims=True, dtype=np.float64)
-    return np.divide(counts, total, out=np.full(np.shape(counts), np.nan), where=total > 0)
+    shares: NDArray[np.float64] = np.full(np.shape(counts), np.nan)
+    np.divide(counts, total, out=shares, where=total > 0)
+    return shares
 
 
 def _relative_entropy(p: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.float64]:

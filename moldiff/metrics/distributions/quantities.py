@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, compress
 
@@ -32,7 +32,8 @@ class Quantity:
     def bins(self, values: NDArray[np.floating]) -> NDArray[np.int64]:
         """The bin of each value."""
         assert self.width is not None
-        return np.clip(np.floor((values - self.low) / self.width).astype(np.int64), 0, self.num_bins - 1)
+        places = np.floor((values - self.low) / self.width)
+        return np.asarray(np.clip(places, 0, self.num_bins - 1), dtype=np.int64)
 
 
 QUANTITIES = {
@@ -125,11 +126,11 @@ def _torsions(kinds: list[tuple[int, int, str]], neighbours: list[list[int]]) ->
                     yield i, j, k, m
 
 
-def _names(symbols: list[str], places: list[tuple[int, ...]]) -> list[str]:
+def _names(symbols: list[str], places: Sequence[tuple[int, ...]]) -> list[str]:
     return ["-".join(_one_way(tuple(symbols[place] for place in one))) for one in places]
 
 
 def _angle(u: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.float64]:
     """Angle between vectors, (K, 3) each, in degrees from 0 to 180."""
     cross = np.linalg.norm(np.cross(u, v), axis=1)
-    return np.degrees(np.arctan2(cross, (u * v).sum(1)))
+    return np.asarray(np.degrees(np.arctan2(cross, (u * v).sum(1))))
