@@ -10,6 +10,7 @@ from rdkit import Chem
 from moldiff.chem.arrays import MoleculeArrays, to_mol
 from moldiff.chem.files import read_molecules
 from moldiff.metrics.calibration import Calibration
+from moldiff.metrics.distributions import count_quantities, noise_floors
 from moldiff.metrics.edm import EDMScores
 from moldiff.metrics.groups import DEFAULT_METRICS, Passes, Verdict, check_metrics, group_scores
 from moldiff.metrics.reference import BUNDLED, Reference, load_reference
@@ -18,6 +19,7 @@ from moldiff.metrics.report import Report, Sizes
 from moldiff.metrics.share import Share, requested_count
 from moldiff.metrics.strict import Cause, StrictScores
 
+_SIZES = (100, 300, 1000, 3000, 10_000)  # of samples of a user's reference
 _CALIBRATED = 1000  # molecules of a user's reference that are scored themselves, evenly spaced
 
 
@@ -75,8 +77,11 @@ def _user_sample(path: str, metrics: Sequence[str], workers: int) -> ReferenceSa
     sample = ReferenceSample.of(os.path.basename(path), molecules)
     some = molecules[:: -(-len(molecules) // _CALIBRATED)]
     alone = evaluate(some, None, metrics=metrics, workers=workers)
+    there = [count_quantities(mol) for mol in some if mol is not None and mol.GetNumConformers()]
+    floors = noise_floors(there, _SIZES) if there and "geometry" in metrics else {}
+    by_size = {f"geometry.distances.{name}": sizes for name, sizes in floors.items()}
     name = f"{len(some):,} molecules of {sample.name}"
-    return sample.with_calibration(Calibration(name, alone.figures(), sample.calibration.by_size))
+    return sample.with_calibration(Calibration(name, alone.figures(), by_size))
 
 
 def _as_mols(molecules: Sequence[Chem.Mol | MoleculeArrays | None]) -> Iterator[Chem.Mol | None]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from moldiff.metrics.bootstrap import bootstrap_interval
+from moldiff.metrics.bootstrap import bootstrap_interval, estimate_and_draws
 from moldiff.metrics.share import Interval
 
 
@@ -28,5 +28,5 @@ class Mean:
         if not len(values):
             return cls(None, None, None, 0, of, unit)
         x = np.asarray(values, dtype=np.float64)
-        interval = bootstrap_interval(lambda w: float(w @ x / w.sum()), len(x)) if len(x) > 1 else None
+        interval = bootstrap_interval(x @ estimate_and_draws(len(x)) / len(x)) if len(x) > 1 else None
         return cls(float(x.mean()), interval, float(np.median(x)), len(x), of, unit)

@@ -3,16 +3,22 @@
 import numpy as np
 import pytest
 
-from moldiff.metrics.bootstrap import NUM_DRAWS, resampled
+from moldiff.metrics.bootstrap import NUM_DRAWS, bootstrap_interval, estimate_and_draws, resampled
 from moldiff.metrics.mean import Mean
 
 
 def test_draws_are_with_replacement_and_the_same_each_time() -> None:
-    draws = list(resampled(50))
-    assert len(draws) == NUM_DRAWS
-    assert all(weights.sum() == 50 for weights in draws)
-    assert all(np.array_equal(a, b) for a, b in zip(draws, resampled(50), strict=True))
-    assert next(iter(resampled(50, size=7))).sum() == 7
+    draws = resampled(50)
+    assert draws.shape == (50, NUM_DRAWS)
+    assert (draws.sum(0) == 50).all()
+    assert np.array_equal(draws, resampled(50))
+    assert (resampled(50, size=7).sum(0) == 7).all()
+    assert np.array_equal(estimate_and_draws(50), np.c_[np.ones(50), draws])
+
+
+def test_the_interval_is_turned_round() -> None:
+    """Of a statistic that is 1, and from 1.5 to 2 when it is resampled."""
+    assert bootstrap_interval(np.r_[1.0, np.linspace(1.5, 2, NUM_DRAWS)]) == pytest.approx((0.0125, 0.4875))
 
 
 def test_the_interval_of_a_mean_covers_it() -> None:

@@ -32,7 +32,7 @@ def jensen_shannon(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[
     Returns:
         (...); NaN where a histogram is empty.
     """
-    p, q = _shares(a), _shares(b)
+    p, q = np.broadcast_arrays(_shares(a), _shares(b))
     middle = (p + q) / 2
     divergence = (_relative_entropy(p, middle) + _relative_entropy(q, middle)) / 2
     return np.asarray(np.sqrt(np.clip(divergence, 0.0, 1.0)))

@@ -48,7 +48,7 @@ class MoleculeCounts:
         columns = np.repeat(np.arange(len(molecules)), [len(counts) for counts in molecules])
         values = np.array([n for counts in molecules for n in counts.values()], dtype=np.float64)
         shape = (len(types) * quantity.num_bins, len(molecules))
-        return cls(quantity, types, csr_array((values, (rows, columns)), shape=shape))
+        return cls(quantity, types, csr_array((values, (rows, columns)), shape=shape, dtype=np.float64))
 
     @property
     def num_molecules(self) -> int:

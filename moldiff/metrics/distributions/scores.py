@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from moldiff.metrics.bootstrap import bootstrap_interval, resampled
+from moldiff.metrics.bootstrap import bootstrap_interval, estimate_and_draws, resampled
 from moldiff.metrics.distributions.distance import jensen_shannon, wasserstein
 from moldiff.metrics.distributions.profile import Histograms, MoleculeCounts, Profile, gather
-from moldiff.metrics.distributions.quantities import QUANTITIES, Counts, Quantity
+from moldiff.metrics.distributions.quantities import QUANTITIES, Counts
 from moldiff.metrics.share import Interval
 
 _FLOOR_DRAWS = 20
@@ -45,86 +45,94 @@ class DistributionScores:
         The mean over types weighs each type by its share in the reference, of the types that the molecules have; which
         types they lack tells the distance of the bond types.
         """
-        distances, by_type = {}, {}
-        for name, quantity in QUANTITIES.items():
-            known = reference.histograms.get(name)
-            if known is None:
+        distances: dict[str, Distance] = {}
+        by_type: dict[str, dict[str, Distance]] = {}
+        for name, known in reference.histograms.items():
+            sample = gather(molecules, QUANTITIES[name])
+            if sample.quantity.width is None:
+                distances[name] = _distance(sample, known.types, _category_distances(sample, known, _draws(sample)))
                 continue
-            sample = gather(molecules, quantity)
-            if quantity.width is None:
-                distances[name] = _compare(sample, _Categories(sample, known))
-            else:
-                types = known.types
-                distances[name] = _compare(sample, _Lengths(sample, known, types))
-                if len(types) > 1:
-                    common = sorted(types, key=lambda t, k=known: (-k.aligned([t]).sum(), t))  # type: ignore[misc]
-                    by_type[name] = {t: _compare(sample, _Lengths(sample, known, (t,))) for t in common}
+            common = tuple(sorted(known.types, key=lambda kind, h=known: (-h.aligned([kind]).sum(), kind)))  # type: ignore[misc]
+            each = _type_distances(sample, known, common, _draws(sample))
+            distances[name] = _distance(sample, common, _mean_over_types(each, known.aligned(common).sum(1)))
+            if len(common) > 1:
+                by_type[name] = {kind: _distance(sample, (kind,), row) for kind, row in zip(common, each, strict=True)}
         return cls(distances, by_type)
 
 
-def noise_floors(molecules: Sequence[dict[str, Counts]], size: int) -> dict[str, float]:
-    """The mean distance of `size` molecules, drawn with replacement from the reference's own, from the reference."""
-    profile, floors = Profile.of(molecules), {}
-    for name, quantity in QUANTITIES.items():
-        known = profile.histograms.get(name)
-        if known is not None:
-            sample = gather(molecules, quantity)
-            statistic = _Lengths(sample, known, known.types) if quantity.width else _Categories(sample, known)
-            draws = [statistic(w) for w in resampled(sample.num_molecules, size, _FLOOR_DRAWS)]
-            floors[name] = float(np.nanmean(draws))
+def noise_floors(molecules: Sequence[dict[str, Counts]], sizes: Sequence[int]) -> dict[str, dict[int, float]]:
+    """How far real molecules are from the reference, by quantity and by the size of their sample.
+
+    It is the mean distance of samples that are drawn with replacement from the reference's own molecules.
+    """
+    floors: dict[str, dict[int, float]] = {}
+    for name, known in Profile.of(molecules).histograms.items():
+        sample = gather(molecules, QUANTITIES[name])
+        for size in sizes:
+            weights = resampled(sample.num_molecules, size, _FLOOR_DRAWS)
+            if sample.quantity.width is None:
+                values = _category_distances(sample, known, weights)
+            else:
+                each = _type_distances(sample, known, known.types, weights)
+                values = _mean_over_types(each, known.counts.sum(1))
+            floors.setdefault(name, {})[size] = float(np.nanmean(values))
     return floors
 
 
-class _Categories:
-    """Jensen–Shannon distance of the categories of weighted molecules."""
-
-    def __init__(self, sample: MoleculeCounts, known: Histograms) -> None:
-        types = tuple(dict.fromkeys((*known.types, *sample.types)))
-        self.sample, self.types, self.known = sample, types, known
-        self.reference, self.num_known = known.aligned(types)[:, 0], len(known.types)
-
-    def __call__(self, weights: NDArray[np.float64]) -> float:
-        return float(jensen_shannon(self.sample.histograms(weights).aligned(self.types)[:, 0], self.reference))
+def _draws(sample: MoleculeCounts) -> NDArray[np.float64]:
+    """(M, B): the weights of the molecules for the estimate and, if there are any, for its interval."""
+    return estimate_and_draws(sample.num_molecules) if sample.num_molecules > 1 else np.ones((sample.num_molecules, 1))
 
 
-class _Lengths:
-    """Mean Wasserstein distance of some types of weighted molecules."""
-
-    def __init__(self, sample: MoleculeCounts, known: Histograms, types: tuple[str, ...]) -> None:
-        bins = sample.quantity.num_bins
-        place = {name: k for k, name in enumerate(sample.types)}
-        self.types, self.num_known = tuple(t for t in types if t in place), len(types)
-        rows = np.concatenate([np.arange(bins) + place[t] * bins for t in self.types] or [np.arange(0)])
-        self.matrix = sample.matrix[rows]
-        self.sample, self.known, self.reference = sample, known, known.aligned(self.types)
-        used = self.reference.sum(0) > 0
-        used |= np.asarray(self.matrix.sum(1)).reshape(len(self.types), bins).sum(0) > 0
-        self.first, self.stop = (int(np.argmax(used)), bins - int(np.argmax(used[::-1]))) if used.any() else (0, 0)
-
-    def __call__(self, weights: NDArray[np.float64]) -> float:
-        if not self.types:
-            return math.nan
-        counts = (self.matrix @ weights).reshape(len(self.types), -1)[:, self.first : self.stop]
-        each = wasserstein(counts, self.reference[:, self.first : self.stop], self.sample.quantity.width or 1.0)
-        share, there = self.reference.sum(1), np.isfinite(each)
-        return float(np.average(each[there], weights=share[there])) if there.any() else math.nan
+def _category_distances(sample: MoleculeCounts, known: Histograms, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(B,): Jensen–Shannon distance of the categories of molecules with weights (M, B)."""
+    types = tuple(dict.fromkeys((*known.types, *sample.types)))
+    counts = np.zeros((len(types), weights.shape[1]))
+    counts[[types.index(kind) for kind in sample.types]] = sample.matrix @ weights
+    return jensen_shannon(counts.T, known.aligned(types)[:, 0])
 
 
-def _compare(sample: MoleculeCounts, statistic: _Categories | _Lengths) -> Distance:
-    n, quantity = sample.num_molecules, sample.quantity
-    value = statistic(np.ones(n)) if n else math.nan
-    values = sample.histograms().aligned(statistic.types).sum()
+def _type_distances(
+    sample: MoleculeCounts, known: Histograms, types: Sequence[str], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(T, B): Wasserstein distance of each type of molecules with weights (M, B); NaN where they have none of it."""
+    bins, width = sample.quantity.num_bins, sample.quantity.width or 1.0
+    out = np.full((len(types), weights.shape[1]), np.nan)
+    reference = known.aligned(types)
+    for k, kind in enumerate(types):
+        if kind in sample.types:
+            start = sample.types.index(kind) * bins
+            rows = sample.matrix[start : start + bins]
+            used = np.flatnonzero((np.diff(rows.indptr) > 0) | (reference[k] > 0))
+            between = slice(used[0], used[-1] + 1)  # all other bins are empty in both
+            out[k] = wasserstein((rows[between] @ weights).T, reference[k, between], width)
+    return out
+
+
+def _mean_over_types(each: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(B,) of (T, B), by the shares (T,), of the types that are there."""
+    weights = np.where(np.isfinite(each), shares[:, None], 0.0)
+    total = weights.sum(0)
+    summed = (np.nan_to_num(each) * weights).sum(0)
+    return np.divide(summed, total, out=np.full(len(total), np.nan), where=total > 0)
+
+
+def _distance(sample: MoleculeCounts, types: Sequence[str], values: NDArray[np.float64]) -> Distance:
+    """`values`: of the estimate and the draws, (B,)."""
+    quantity, there = sample.quantity, [kind for kind in types if kind in sample.types]
+    estimate = float(values[0]) if sample.num_molecules else math.nan
+    interval = None
+    if len(values) > 1 and not math.isnan(estimate):
+        highest = math.inf if quantity.width is not None else 1.0
+        low, high = (min(max(0.0, bound), highest) for bound in bootstrap_interval(values))
+        interval = Interval(low, high)
+    counted = there if quantity.width is not None else sample.types
     return Distance(
-        None if math.isnan(value) else value,
-        _clipped(bootstrap_interval(statistic, n), quantity) if n > 1 and not math.isnan(value) else None,
+        None if math.isnan(estimate) else estimate,
+        interval,
         quantity.unit,
-        n,
-        int(values),
-        len(set(statistic.types) & set(sample.types) & set(statistic.known.types)),
-        statistic.num_known,
+        sample.num_molecules,
+        int(sample.histograms().aligned(counted).sum()),
+        len(there),
+        len(types),
     )
-
-
-def _clipped(interval: Interval, quantity: Quantity) -> Interval:
-    highest = math.inf if quantity.width is not None else 1.0
-    return Interval(min(max(0.0, interval.low), highest), min(max(0.0, interval.high), highest))

@@ -13,10 +13,9 @@ from typing import Any
 from rdkit import Chem
 
 from moldiff.metrics.calibration import Calibration
-from moldiff.metrics.distributions import Profile, count_quantities, noise_floors
+from moldiff.metrics.distributions import Profile, count_quantities
 from moldiff.metrics.strict import strict_verdict
 
-FLOOR_SIZES = (100, 300, 1000, 3000, 10_000)
 _MOST = 10_000  # molecules of a user's file that are looked at, evenly spaced
 _VERSION = 1
 
@@ -32,19 +31,15 @@ class ReferenceSample:
 
     @classmethod
     def of(cls, name: str, molecules: Sequence[Chem.Mol | None]) -> ReferenceSample:
-        """Look at molecules with bonds; the calibration holds their distances from each other only, see `evaluate`."""
+        """Look at molecules with bonds; the calibration is empty."""
         some = [mol for mol in molecules[:: -(-len(molecules) // _MOST) or 1] if mol is not None]
         verdicts = [strict_verdict(mol) for mol in some]
         counts = [count_quantities(mol) for mol in some if mol.GetNumConformers()]
-        rows: dict[str, dict[int, float]] = {}
-        for size in FLOOR_SIZES if counts else ():
-            for quantity, distance in noise_floors(counts, size).items():
-                rows.setdefault(f"geometry.distances.{quantity}", {})[size] = distance
         return cls(
             name,
             tuple(verdict.smiles for verdict in verdicts if verdict.smiles is not None),
             Profile.of(counts) if counts else None,
-            Calibration(name, by_size=rows),
+            Calibration(name),
         )
 
     def with_calibration(self, calibration: Calibration) -> ReferenceSample:
