@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from moldiff.diffusion.model import CONFIG, Model, read_model
 from moldiff.diffusion.model_folder import write_model
 from moldiff.diffusion.precision import Precision, use_bfloat16
 from moldiff.metrics.evaluation import evaluate
+from moldiff.metrics.groups import DEFAULT_METRICS
 from moldiff.metrics.report import Report
 from moldiff.metrics.strict import strict_verdict
 
@@ -170,9 +171,9 @@ class Samples:
                 writer.write(mol)
         return Path(path)
 
-    def report(self, reference: str | None = "qm9") -> Report:
+    def report(self, reference: str | None = "qm9", metrics: Sequence[str] = DEFAULT_METRICS) -> Report:
         """Scores of all molecules, see `moldiff.evaluate`."""
-        return evaluate(self.raw, reference)
+        return evaluate(self.raw, reference, metrics=metrics)
 
 
 def record(arrays: MoleculeArrays, index: int, seed: int, num_steps: int, model: str) -> Chem.Mol:

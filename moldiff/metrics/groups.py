@@ -35,6 +35,8 @@ def check_metrics(metrics: Sequence[str]) -> None:
         ValueError: if one is unknown.
         ModuleNotFoundError: if one needs a package that is not installed.
     """
+    if isinstance(metrics, str):
+        raise ValueError(f"Got metrics={metrics!r}; expected a list of names, for example [{metrics.split(',')[0]!r}]")
     for metric in metrics:
         if metric not in METRICS:
             raise ValueError(f"Got the scores {metric!r}; expected some of {', '.join(METRICS)}")
@@ -82,7 +84,7 @@ class Passes:
         if named:
             more = ", ..." if len(results.faults) > _NAMED else ""
             count = f"{len(results.faults):,} of {len(places):,} molecules"
-            self.notes.append(f"{name}: {count} could not be checked and count as failed: {', '.join(named)}{more}")
+            self.notes.append(f"{name}: {count} could not be checked: {', '.join(named)}{more}")
         return list(results.values)
 
     def _title(self, place: int) -> str:
@@ -104,6 +106,10 @@ def group_scores(
     placed = [k for k in valid if passes.mols[k].GetNumConformers()]  # type: ignore[union-attr]  # valid: not None
     flat: list[None] = [None] * (len(valid) - len(placed))
     out: dict[str, Any] = {}
+    lacking = {"geometry": sample is None or sample.profile is None, "fcd": sample is None}
+    for metric in metrics:
+        if lacking.get(metric):
+            passes.notes.append(f"{metric}: left out, for it needs a reference by name or file, with coordinates")
     if "properties" in metrics:
         out["properties"] = PropertyScores.of(passes.each("properties", molecular_properties, valid, smiles))
     if "geometry" in metrics and sample is not None and sample.profile is not None:

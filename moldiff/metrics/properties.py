@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from rdkit import Chem
 from rdkit.Chem import QED, Crippen, Descriptors, rdMolDescriptors
-from rdkit.Contrib.SA_Score import sascorer
 
 from moldiff.metrics.mean import Mean
 from moldiff.metrics.share import Share
@@ -59,6 +58,8 @@ def molecular_properties(smiles: str) -> Properties:
     Raises:
         ValueError: if RDKit cannot read the SMILES, or a property is not a number.
     """
+    from rdkit.Contrib.SA_Score import sascorer  # only RDKit's own wheels have it under this name
+
     mol = Chem.MolFromSmiles(smiles)
     if mol is None:
         raise ValueError(f"RDKit cannot read {smiles!r}")

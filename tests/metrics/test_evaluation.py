@@ -105,7 +105,7 @@ def test_broken_molecules_stay_in_the_denominators_and_are_named(embed) -> None:
     assert report.connected is not None
     assert (report.connected.count, report.connected.total) == (3, 6)
     (note,) = report.notes
-    assert note.startswith("strain: 1 of 2 molecules could not be checked and count as failed: number 4, a borane (")
+    assert note.startswith("strain: 1 of 2 molecules could not be checked: number 4, a borane (")
     assert "MMFF94 has no parameters" in note
 
 
@@ -125,8 +125,10 @@ def test_groups_are_absent_unless_asked_for(embed) -> None:
     report = evaluate([embed("CCO")], metrics=())
     assert {"properties", "geometry", "diversity", "strain"}.isdisjoint(report.to_dict())
     assert "QED" not in str(report)
-    assert evaluate([embed("CCO")], None).geometry is None
-    assert evaluate([embed("CCO")], load_reference("qm9")).geometry is None
+    for reference in (None, load_reference("qm9")):
+        report = evaluate([embed("CCO")], reference)
+        assert report.geometry is None
+        assert "geometry: left out" in report.notes[-1]
 
 
 def test_table_has_a_section_per_group_and_real_values_beside(report: Report) -> None:
@@ -204,6 +206,8 @@ def test_every_group_runs(real: list[Chem.Mol | None], monkeypatch: pytest.Monke
 def test_errors(real: list[Chem.Mol | None], monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="Got the scores 'quality'; expected some of basic, properties"):
         evaluate(real, metrics=("quality",))
+    with pytest.raises(ValueError, match="expected a list of names, for example \\['basic'\\]"):
+        evaluate(real, metrics="basic,xtb")
     monkeypatch.setattr("moldiff.metrics.extras.find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'moldiff\[xtb\]'"):
         evaluate(real, metrics=("xtb",))

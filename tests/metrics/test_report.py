@@ -103,7 +103,7 @@ def test_order_of_the_molecules_does_not_matter(samples: list[MoleculeArrays]) -
 
 def test_notes_warn_of_molecules_that_the_rules_cannot_score() -> None:
     flat = Chem.MolFromSmiles("CCO")
-    notes = evaluate([flat], None).notes
+    notes = evaluate([flat], None, metrics=()).notes
     assert len(notes) == 2
     assert "lack all hydrogens" in notes[0]
     assert "no coordinates" in notes[1]
