@@ -35,7 +35,7 @@ def evaluate(
     Args:
         molecules: with explicit hydrogens and coordinates, sanitized or not; they are not changed. The strict rule
             takes the bonds that a molecule carries; those of `MoleculeArrays` without bonds are perceived.
-        reference: what novelty is judged by, and distributions are compared with: "qm9" (its training and its test
+        reference: what novelty is judged by, and distributions are compared with: "qm9" (training molecules; test
             molecules), a file (see `read_molecules`), a `Reference` (for novelty only), or None.
         requested: number of molecules that were asked for, if it is more than there are in `molecules`.
         metrics: groups of scores, of `moldiff.metrics.METRICS`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,7 +43,9 @@ def chemnet_activations(smiles: Sequence[str]) -> NDArray[np.float64]:
     from fcd_torch import FCD
 
     network = FCD(device="cpu", n_jobs=1, canonize=True)
-    batches = [network.get_predictions(list(smiles[k : k + 512])) for k in range(0, len(smiles), 512)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # fcd_torch calls numpy's row_stack
+        batches = [network.get_predictions(list(smiles[k : k + 512])) for k in range(0, len(smiles), 512)]
     return np.concatenate(batches).astype(np.float64)
 
 

@@ -60,7 +60,7 @@ def test_calibration_of_the_bundled_sample() -> None:
     assert values["edm.atom_stable"] == pytest.approx(0.993, abs=0.001)
     assert values["edm.molecule_stable"] == pytest.approx(0.952, abs=0.003)
     assert values["edm.valid_and_unique"] == pytest.approx(0.977, abs=0.002)
-    assert values["strain.energy"] == pytest.approx(6.2, abs=0.5)
+    assert values["strain.energy"] == pytest.approx(7.0, abs=0.1)  # converged; 6 kcal/mol after RDKit's 200 steps
     assert values["strain.rmsd"] == pytest.approx(0.19, abs=0.02)
 
 

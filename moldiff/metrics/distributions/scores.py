@@ -114,7 +114,9 @@ def _mean_over_types(each: NDArray[np.float64], shares: NDArray[np.float64]) -> 
     weights = np.where(np.isfinite(each), shares[:, None], 0.0)
     total = weights.sum(0)
     summed = (np.nan_to_num(each) * weights).sum(0)
-    return np.divide(summed, total, out=np.full(len(total), np.nan), where=total > 0)
+    means: NDArray[np.float64] = np.full(len(total), np.nan)
+    np.divide(summed, total, out=means, where=total > 0)
+    return means
 
 
 def _distance(sample: MoleculeCounts, types: Sequence[str], values: NDArray[np.float64]) -> Distance:

@@ -1,8 +1,8 @@
 """Builds the sample of QM9 that ships with the package: `python -m moldiff.metrics.reference qm9_test.json.xz`.
 
-It is made of the 13,083 molecules of EDM's test split, whose scores stand beside those of a model; those of xTB and
-PoseBusters are of 1,000 of them. What compares with the sample is scored on molecules of the validation split: 3,000
-for the diversity, and several sizes for the distances, which depend on it.
+It is every second of the 13,083 molecules of EDM's test split. The scores of all 13,083 stand beside those of a model;
+those of xTB and PoseBusters are of 1,000 of them. What compares with the sample is scored on molecules of the validation
+split: 3,000 for the diversity, and several sizes for the distances, which depend on it.
 """
 
 from __future__ import annotations

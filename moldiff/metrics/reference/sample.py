@@ -16,7 +16,7 @@ from moldiff.metrics.calibration import Calibration
 from moldiff.metrics.distributions import Profile, count_quantities
 from moldiff.metrics.strict import strict_verdict
 
-_MOST = 10_000  # molecules of a user's file that are looked at, evenly spaced
+_MOST = 10_000  # molecules that are looked at, evenly spaced
 _VERSION = 1
 
 
@@ -80,5 +80,5 @@ class ReferenceSample:
 
 @lru_cache
 def bundled_sample(name: str) -> ReferenceSample:
-    """The sample that comes with the package: "qm9", the 13,083 test molecules of EDM's split of QM9."""
+    """The sample that comes with the package: "qm9", every second of the 13,083 test molecules of EDM's split of QM9."""
     return ReferenceSample.from_bytes(files(__package__).joinpath(f"{name}_test.json.xz").read_bytes())
