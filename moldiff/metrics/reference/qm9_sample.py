@@ -1,8 +1,8 @@
 """Builds the sample of QM9 that ships with the package: `python -m moldiff.metrics.reference qm9_test.json.xz`.
 
 It is every second of the 13,083 molecules of EDM's test split. The scores of all 13,083 stand beside those of a model;
-those of xTB and PoseBusters are of 1,000 of them. What compares with the sample is scored on molecules of the validation
-split: 3,000 for the diversity, and several sizes for the distances, which depend on it.
+those of xTB and PoseBusters are of 1,000 of them. What compares with the sample is scored on molecules of the
+validation split: 3,000 for the diversity, and several sizes for the distances, which depend on it.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from moldiff.metrics.strict import strict_verdict
 
 _SLOW = 1000  # molecules for xTB and PoseBusters
 _DIVERSE = 3000
+_OF_ONE_SIZE = ("diversity.distinct_scaffolds", "diversity.known_scaffolds")  # these fall as a set of molecules grows
 _DRAWS = {100: 20, 300: 12, 1000: 6, 3000: 3, 10_000: 1}  # number of molecules -> sets of that size without overlap
 
 
@@ -48,7 +49,8 @@ def build_sample(records: Sequence[tuple[str, MoleculeArrays]], out: Path, worke
     figures = values.figures() | evaluate(test, known, metrics=("properties", "strain"), workers=workers).figures()
     smiles = [verdict.smiles for verdict in map(strict_verdict, val) if verdict.smiles is not None]
     diversity = DiversityScores.of(Structures(tuple(smiles[:_DIVERSE])), Structures(sample.smiles))
-    figures |= {row: score.value for row, score in score_paths("diversity", diversity) if score.value is not None}
+    compared = score_paths("diversity", diversity)
+    figures |= {row: score.value for row, score in compared if score.value is not None and row not in _OF_ONE_SIZE}
     by_size: dict[str, dict[int, float]] = {}
     for row, size, distance in (*_geometry(val, sample), *_chemnet(smiles, sample)):
         by_size.setdefault(row, {})[size] = float(f"{distance:.4g}")

@@ -80,5 +80,5 @@ class ReferenceSample:
 
 @lru_cache
 def bundled_sample(name: str) -> ReferenceSample:
-    """The sample that comes with the package: "qm9", every second of the 13,083 test molecules of EDM's split of QM9."""
+    """The sample that comes with the package: "qm9", every second of the 13,083 test molecules of EDM's split."""
     return ReferenceSample.from_bytes(files(__package__).joinpath(f"{name}_test.json.xz").read_bytes())
