@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+OF_ONE_SIZE = ("diversity.distinct_scaffolds", "diversity.known_scaffolds")
+"""Shares that fall as a set of molecules grows: those of real molecules are left out."""
+
 
 @dataclass(frozen=True)
 class Calibration:

@@ -9,7 +9,7 @@ from rdkit import Chem
 
 from moldiff.chem.arrays import MoleculeArrays, to_mol
 from moldiff.chem.files import read_molecules
-from moldiff.metrics.calibration import Calibration
+from moldiff.metrics.calibration import OF_ONE_SIZE, Calibration
 from moldiff.metrics.distributions import count_quantities, noise_floors
 from moldiff.metrics.edm import EDMScores
 from moldiff.metrics.groups import DEFAULT_METRICS, Passes, Verdict, check_metrics, group_scores
@@ -76,12 +76,13 @@ def _user_sample(path: str, metrics: Sequence[str], workers: int) -> ReferenceSa
     molecules = read_molecules(path)
     sample = ReferenceSample.of(os.path.basename(path), molecules)
     some = molecules[:: -(-len(molecules) // _CALIBRATED)]
-    alone = evaluate(some, None, metrics=metrics, workers=workers)
+    alone = evaluate(some, None, metrics=metrics, workers=workers).figures()
+    figures = {row: value for row, value in alone.items() if row not in OF_ONE_SIZE}
     there = [count_quantities(mol) for mol in some if mol is not None and mol.GetNumConformers()]
     floors = noise_floors(there, _SIZES) if there and "geometry" in metrics else {}
     by_size = {f"geometry.distances.{name}": sizes for name, sizes in floors.items()}
     name = f"{len(some):,} molecules of {sample.name}"
-    return sample.with_calibration(Calibration(name, alone.figures(), by_size))
+    return sample.with_calibration(Calibration(name, figures, by_size))
 
 
 def _as_mols(molecules: Sequence[Chem.Mol | MoleculeArrays | None]) -> Iterator[Chem.Mol | None]:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from moldiff.chem.arrays import MoleculeArrays, to_mol
 from moldiff.chem.assignment import UnexplainedBondsError, assign_bonds
 from moldiff.data.splits import edm_split
-from moldiff.metrics.calibration import Calibration
+from moldiff.metrics.calibration import OF_ONE_SIZE, Calibration
 from moldiff.metrics.distributions import DistributionScores, count_quantities
 from moldiff.metrics.diversity import DiversityScores, Structures
 from moldiff.metrics.evaluation import evaluate
@@ -30,7 +30,6 @@ from moldiff.metrics.strict import strict_verdict
 
 _SLOW = 1000  # molecules for xTB and PoseBusters
 _DIVERSE = 3000
-_OF_ONE_SIZE = ("diversity.distinct_scaffolds", "diversity.known_scaffolds")  # these fall as a set of molecules grows
 _DRAWS = {100: 20, 300: 12, 1000: 6, 3000: 3, 10_000: 1}  # number of molecules -> sets of that size without overlap
 
 
@@ -50,7 +49,7 @@ def build_sample(records: Sequence[tuple[str, MoleculeArrays]], out: Path, worke
     smiles = [verdict.smiles for verdict in map(strict_verdict, val) if verdict.smiles is not None]
     diversity = DiversityScores.of(Structures(tuple(smiles[:_DIVERSE])), Structures(sample.smiles))
     compared = score_paths("diversity", diversity)
-    figures |= {row: score.value for row, score in compared if score.value is not None and row not in _OF_ONE_SIZE}
+    figures |= {row: score.value for row, score in compared if score.value is not None and row not in OF_ONE_SIZE}
     by_size: dict[str, dict[int, float]] = {}
     for row, size, distance in (*_geometry(val, sample), *_chemnet(smiles, sample)):
         by_size.setdefault(row, {})[size] = float(f"{distance:.4g}")
