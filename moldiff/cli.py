@@ -134,18 +134,25 @@ def evaluate(
     molecules: Path,
     reference: str | None = "qm9",
     out: Path | None = None,
+    metrics: str = "basic,properties,geometry",
+    bonds: Literal["rdkit", "edm"] = "rdkit",
+    workers: int | None = None,
     overwrite: bool = False,
     pocket: Path | None = None,
     reference_ligand: Path | None = None,
     dock: bool = False,
     fast: bool = False,
 ) -> None:
-    """Score the molecules of a file by EDM's rule and by the strict rule, or in a protein pocket.
+    """Score the molecules of a file by EDM's rule, by the strict rule and against a reference, or in a protein pocket.
 
     Args:
-        molecules: a .sdf, .sdf.gz or .xyz file; each record counts as one requested molecule.
-        reference: what novelty is judged by: "qm9" (its training molecules), or a .sdf, .xyz or .smi file.
+        molecules: a .sdf, .sdf.gz, .xyz, .npz or .smi file; each record counts as one requested molecule.
+        reference: what the molecules are compared with: "qm9", or a file of one of these kinds; null = nothing.
         out: where to write the report as JSON, besides printing it.
+        metrics: groups of scores, separated by commas: basic, properties, geometry, diversity, strain, posebusters,
+            xtb, fcd.
+        bonds: how bonds are found in files without them: RDKit's rdDetermineBonds, or EDM's table of distances.
+        workers: processes; one per core if not given, unless there is little to do.
         overwrite: replace `out` if it exists.
         pocket: a .pdb file of a protein or pocket that the molecules lie in: gives the scores of molecules in a pocket.
         reference_ligand: with `pocket`, a .sdf file of its known ligand, which is scored beside the molecules.
@@ -161,7 +168,8 @@ def evaluate(
         raise ValueError("got --reference_ligand, --dock or --fast without --pocket; expected --pocket P.pdb with them")
     from moldiff.metrics.command import run_evaluate
 
-    run_evaluate(molecules, reference, out, overwrite)
+    groups = [name.strip() for name in metrics.split(",") if name.strip()]
+    run_evaluate(molecules, reference, out, overwrite, groups, bonds, workers)
 
 
 def export(checkpoint: Path, out: Path, card: Path | None = None) -> None:

@@ -20,7 +20,9 @@ from moldiff.diffusion.model import CONFIG, Model, read_model
 from moldiff.diffusion.model_folder import write_model
 from moldiff.diffusion.precision import Precision, use_bfloat16
 from moldiff.diffusion.site import Site, find_site
-from moldiff.metrics.report import Report, evaluate
+from moldiff.metrics.evaluation import evaluate
+from moldiff.metrics.groups import DEFAULT_METRICS
+from moldiff.metrics.report import Report
 from moldiff.metrics.strict import strict_verdict
 
 BUNDLED = Path(__file__).parent / "weights"
@@ -205,9 +207,9 @@ class Samples:
                 writer.write(mol)
         return Path(path)
 
-    def report(self, reference: str | None = "qm9") -> Report:
+    def report(self, reference: str | None = "qm9", metrics: Sequence[str] = DEFAULT_METRICS) -> Report:
         """Scores of all molecules, see `moldiff.evaluate`."""
-        return evaluate(self.raw, reference)
+        return evaluate(self.raw, reference, metrics=metrics)
 
 
 def record(

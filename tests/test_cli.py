@@ -92,6 +92,7 @@ def test_help_names_the_commands(arguments, capsys):
     [
         ("sample", ["--num_samples", "--num_steps", "--num_atoms", "--seed", "--overwrite", "--device", "--model"]),
         ("evaluate", ["--molecules", "--reference", "--out", "--pocket", "--reference_ligand", "--dock", "--fast"]),
+        ("evaluate", ["--molecules", "--reference", "--out", "--metrics", "--bonds", "--workers"]),
         ("export", ["--checkpoint", "--out", "--card"]),
         ("prepare-pocket", ["--protein", "--ligand", "--residues", "--center", "--radius", "--out", "--id", "--split"]),
         ("fit", ["--config", "--ckpt_path", "--model.init_from", "--trainer.max_steps", "--data"]),
@@ -145,7 +146,12 @@ def test_evaluate_reads_what_sample_wrote(model, work, capsys):
         assert json.load(file)["requested"] == 5
     message = error_of(capsys, "evaluate", "--molecules", "x.sdf", "--out", "report.json")
     assert "report.json exists" in message
-    main(["evaluate", "--molecules", "x.sdf", "--out", "report.json", "--overwrite"])
+    main(["evaluate", "--molecules", "x.sdf", "--out", "report.json", "--overwrite", "--metrics", "basic, strain"])
+    with open("report.json") as file:
+        values = json.load(file)
+    assert "strain" in values
+    assert "properties" not in values
+    assert "got" in error_of(capsys, "evaluate", "--molecules", "x.sdf", "--metrics", "quality").lower()
 
 
 def test_fit_is_quiet_about_what_users_cannot_change(config, capsys, recwarn, caplog):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from rdkit import Chem
+from rdkit import Chem, rdBase
 from rdkit.Geometry import Point3D
 
 _BOND_TYPES = {1: Chem.BondType.SINGLE, 2: Chem.BondType.DOUBLE, 3: Chem.BondType.TRIPLE}
@@ -149,4 +149,16 @@ def sanitized(mol: Chem.Mol) -> Chem.Mol | None:
         Chem.SanitizeMol(copy)
     except (Chem.MolSanitizeException, ValueError, RuntimeError):
         return None
+    return copy
+
+
+def kekulized(mol: Chem.Mol) -> Chem.Mol | None:
+    """A copy with aromatic bonds in a Kekulé form, or None if there is none; a molecule without them is copied."""
+    copy = Chem.Mol(mol)
+    if any(bond.GetBondType() == Chem.BondType.AROMATIC or bond.GetIsAromatic() for bond in copy.GetBonds()):
+        with rdBase.BlockLogs():
+            try:
+                Chem.Kekulize(copy, clearAromaticFlags=True)
+            except (ValueError, RuntimeError):
+                return None
     return copy

@@ -1,4 +1,4 @@
-"""Molecules in files: reading .sdf, .sdf.gz and .xyz; writing .sdf and .xyz so that nothing finished is lost."""
+"""Molecules in files: reading SDF, XYZ, .npz and SMILES; writing .sdf and .xyz so that nothing finished is lost."""
 
 from __future__ import annotations
 
@@ -6,30 +6,40 @@ import gzip
 import os
 import re
 import zlib
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Literal, Self, TextIO
 
 import numpy as np
 from rdkit import Chem, rdBase
 from tqdm import tqdm
 
 from moldiff.chem.arrays import MoleculeArrays, to_mol
+from moldiff.chem.bond_lengths import edm_bond_orders
+from moldiff.chem.npz import read_npz
+from moldiff.chem.smiles import mol_from_smiles
 
-READABLE = (".sdf", ".sdf.gz", ".xyz")
+Bonds = Literal["rdkit", "edm"]
+"""How bonds are found where a file has none: by `moldiff.chem.perception`, or by EDM's table of distances."""
+
+READABLE = (".sdf", ".sdf.gz", ".xyz", ".npz", ".smi", ".smiles")
+WITHOUT_BONDS = (".xyz", ".npz")
 WRITABLE = (".sdf", ".xyz")
 _SLOW = 1000  # from this number of molecules on, there is a progress bar
 _WIDE = 9999.0  # Å; the columns of a V2000 record hold no larger coordinates
 
 
-def read_molecules(path: str | os.PathLike[str]) -> list[Chem.Mol | None]:
+def read_molecules(path: str | os.PathLike[str], bonds: Bonds = "rdkit") -> list[Chem.Mol | None]:
     """All records of a file, in their order; None where RDKit cannot read a record, or it has no atoms.
 
-    SDF records are taken as they are: not sanitized, hydrogens kept. XYZ files may hold many frames; comments are
-    ignored and bonds are perceived (`moldiff.chem.perception`); where that fails, the molecule has atoms and
-    coordinates only.
+    SDF records are taken as they are: not sanitized, hydrogens kept. XYZ files may hold many frames, whose comments are
+    ignored; `moldiff.chem.npz` tells the layouts of .npz files. Both have no bonds: these are found by `bonds`; where
+    that fails, the molecule has atoms and coordinates only. A .smi file has one SMILES at the start of each line; its
+    molecules get all hydrogens, and no coordinates.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -39,8 +49,12 @@ def read_molecules(path: str | os.PathLike[str]) -> list[Chem.Mol | None]:
     suffix = known_suffix(path, READABLE)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
+    if suffix == ".npz":
+        return _with_bonds(read_npz(path), bonds)
     text = read_text(path)
-    return _read_xyz(path, text) if suffix == ".xyz" else _read_sdf(path, text)
+    if suffix == ".xyz":
+        return _with_bonds(_read_xyz(path, text), bonds)
+    return _read_sdf(path, text) if suffix.startswith(".sdf") else _read_smiles(path, text)
 
 
 class MoleculeWriter:
@@ -174,7 +188,22 @@ def _sdf_record(record: str) -> Chem.Mol | None:
     return mol if mol is not None and mol.GetNumAtoms() else None
 
 
-def _read_xyz(path: Path, text: str) -> list[Chem.Mol | None]:
+def _read_smiles(path: Path, text: str) -> list[Chem.Mol | None]:
+    smiles = [line.split()[0] for line in text.splitlines() if line.strip()]
+    if not smiles:
+        raise ValueError(f"{path}: got an empty file; expected at least one SMILES")
+    return [mol_from_smiles(one) for one in smiles]
+
+
+def _with_bonds(molecules: Sequence[MoleculeArrays | None], bonds: Bonds) -> list[Chem.Mol | None]:
+    bar = tqdm(molecules, "finding bonds", disable=None if len(molecules) > _SLOW else True)
+    if bonds == "rdkit":
+        return [None if m is None else to_mol(m) for m in bar]
+    orders = (None if m is None else edm_bond_orders(m.atomic_numbers, m.positions) for m in molecules)
+    return [None if m is None else to_mol(replace(m, bond_orders=o)) for m, o in zip(bar, orders, strict=True)]
+
+
+def _read_xyz(path: Path, text: str) -> list[MoleculeArrays | None]:
     lines = text.rstrip().split("\n")
     frames: list[MoleculeArrays | None] = []
     start = 0
@@ -186,8 +215,7 @@ def _read_xyz(path: Path, text: str) -> list[Chem.Mol | None]:
         start += 2 + int(lines[start])
     if not frames:
         raise ValueError(f"{path}: got an empty file; expected at least one molecule")
-    bar = tqdm(frames, "perceiving bonds", disable=None if len(frames) > _SLOW else True)
-    return [None if frame is None else to_mol(frame) for frame in bar]
+    return frames
 
 
 def _xyz_frame(name: str, lines: list[str], start: int) -> MoleculeArrays | None:

@@ -1,8 +1,19 @@
-"""The canonical SMILES by which molecules are compared."""
+"""SMILES: the canonical one by which molecules are compared, and molecules from a list of them."""
 
 from __future__ import annotations
 
 from rdkit import Chem, rdBase
+
+
+def mol_from_smiles(smiles: str) -> Chem.Mol | None:
+    """The molecule with all hydrogens as atoms and Kekulé bonds, without coordinates; None if RDKit refuses it."""
+    with rdBase.BlockLogs():
+        mol = Chem.MolFromSmiles(smiles)
+        if mol is None or mol.GetNumAtoms() == 0:
+            return None
+        mol = Chem.AddHs(mol)
+        Chem.Kekulize(mol, clearAromaticFlags=True)
+    return mol
 
 
 def canonical_smiles(mol: Chem.Mol) -> str:

@@ -3,34 +3,57 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from moldiff.chem.files import read_molecules
-from moldiff.metrics.report import Report, check_output, evaluate
+import joblib
+
+from moldiff.chem.files import WITHOUT_BONDS, Bonds, read_molecules
+from moldiff.metrics.evaluation import evaluate
+from moldiff.metrics.groups import DEFAULT_METRICS, check_metrics
+from moldiff.metrics.report import Report, check_output
+
+_FEW = 500  # molecules that are not worth the start of worker processes for the quick scores
+_BONDS = {"rdkit": "RDKit's rdDetermineBonds", "edm": "EDM's table of distances"}
 
 
 def run_evaluate(
-    molecules: Path, reference: str | None = "qm9", out: Path | None = None, overwrite: bool = False
+    molecules: Path,
+    reference: str | None = "qm9",
+    out: Path | None = None,
+    overwrite: bool = False,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    bonds: Bonds = "rdkit",
+    workers: int | None = None,
 ) -> Report:
-    """Score the molecules of a file by EDM's rule and by the strict rule.
+    """Score the molecules of a file by EDM's rule and by the strict rule, and by the groups `metrics`.
 
     Args:
-        molecules: a .sdf, .sdf.gz or .xyz file; each record counts as one requested molecule.
-        reference: what novelty is judged by: "qm9" (its training molecules), or a .sdf, .xyz or .smi file.
+        molecules: a .sdf, .sdf.gz, .xyz, .npz or .smi file; each record counts as one requested molecule.
+        reference: what the molecules are compared with: "qm9", or a file of one of these kinds; None = nothing.
         out: where to write the report as JSON, besides printing it.
         overwrite: replace `out` if it exists.
+        metrics: groups of scores, of `moldiff.metrics.METRICS`.
+        bonds: how bonds are found in files without them, see `moldiff.chem.files`.
+        workers: processes; if None, one per core that this process may use, unless there is little to do.
 
     Raises:
         FileNotFoundError: if a file or the folder of `out` does not exist.
         FileExistsError: if `out` exists and `overwrite` is False.
-        ValueError: if a file cannot be read.
+        ValueError: if a file cannot be read, or a group is unknown.
+        ModuleNotFoundError: if a group needs a package that is not installed.
     """
     if out is not None:
         check_output(out, overwrite)
-    report = evaluate(read_molecules(molecules), reference)
-    if molecules.suffix.lower() == ".xyz":
+    check_metrics(metrics)
+    mols = read_molecules(molecules, bonds)
+    if workers is None:
+        quick = len(mols) < _FEW and set(metrics) <= set(DEFAULT_METRICS)
+        workers = 1 if quick else joblib.cpu_count()
+    report = evaluate(mols, reference, metrics=metrics, workers=workers)
+    if molecules.suffix.lower() in WITHOUT_BONDS:
         report = report.with_note(
-            "an XYZ file holds no bonds: those of the strict rule are perceived (rdDetermineBonds)"
+            f"the file holds no bonds: those of the strict rule and of the geometry are perceived by {_BONDS[bonds]}"
         )
     sys.stdout.write(f"{molecules}: {report}\n")
     if out is not None:

@@ -6,21 +6,24 @@ import json
 import math
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rdkit import Chem
-from tqdm import tqdm
-
-from moldiff.chem.arrays import MoleculeArrays, to_mol
-from moldiff.metrics.edm import EDMScores, edm_verdict
-from moldiff.metrics.reference import Reference, load_reference
-from moldiff.metrics.share import Share, requested_count
-from moldiff.metrics.strict import Cause, StrictScores, strict_verdict
+from moldiff.metrics.calibration import Calibration
+from moldiff.metrics.distributions import Distance, DistributionScores
+from moldiff.metrics.diversity import DiversityScores
+from moldiff.metrics.edm import EDMScores
+from moldiff.metrics.energies import RelaxationScores
+from moldiff.metrics.fcd import FrechetScore
+from moldiff.metrics.mean import Mean
+from moldiff.metrics.posebusters import PoseBustersScores
+from moldiff.metrics.properties import PropertyScores
+from moldiff.metrics.share import Share
+from moldiff.metrics.strict import StrictScores
 from moldiff.metrics.table import report_table
 
-_SLOW = 1000  # from this number of molecules on, there is a progress bar
+Score = Share | Mean | Distance | FrechetScore
 
 
 @dataclass(frozen=True)
@@ -48,21 +51,47 @@ class Report:
     sizes: Sizes
     reference: str | None = None  # what novelty is judged by
     notes: tuple[str, ...] = ()  # what a reader must know about these figures
+    connected: Share | None = None  # in one piece by the bonds that they carry, of all requested molecules
+    # Groups that were not asked for are None.
+    properties: PropertyScores | None = None
+    diversity: DiversityScores | None = None
+    geometry: DistributionScores | None = None
+    strain: RelaxationScores | None = None  # under MMFF94
+    xtb: RelaxationScores | None = None  # under GFN2-xTB
+    fcd: FrechetScore | None = None
+    posebusters: PoseBustersScores | None = None
+    calibration: Calibration | None = None  # what molecules of the reference score
 
     def with_note(self, note: str) -> Report:
         """The same report with one more note."""
         return replace(self, notes=(*self.notes, note))
 
+    def scores(self) -> dict[str, Score]:
+        """All shares, means and distances by their path: "edm.molecule_stable", "strict.causes.valence"."""
+        return dict(score_paths("", self))
+
+    def figures(self) -> dict[str, float]:
+        """The values of `scores`, between 0 and 1 for shares, without those of nothing."""
+        values = {row: score.value for row, score in self.scores().items()}
+        return {row: value for row, value in values.items() if value is not None and not math.isnan(value)}
+
+    def real(self) -> dict[str, float]:
+        """What real molecules score, by the path of the row, where it is known; distances at the size of this set."""
+        if self.calibration is None:
+            return {}
+        sizes = {r: s.num_molecules if isinstance(s, Distance | FrechetScore) else 0 for r, s in self.scores().items()}
+        rows = {row: self.calibration.at(row, size) for row, size in sizes.items()}
+        return {row: value for row, value in rows.items() if value is not None}
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as in the JSON file: shares with counts and 95 % intervals; None for a share of nothing."""
-        return {
-            "requested": self.requested,
-            "reference": self.reference,
-            "edm": _plain(self.edm),
-            "strict": _plain(self.strict),
-            "sizes": _plain(self.sizes),
-            "notes": list(self.notes),
-        }
+        first = ("requested", "reference", "edm", "strict", "sizes", "notes", "connected")
+        out = {name: _plain(getattr(self, name)) for name in first}
+        groups = (field.name for field in fields(self) if field.name not in (*first, "calibration"))
+        out |= {name: _plain(getattr(self, name)) for name in groups if getattr(self, name) is not None}
+        if self.calibration is not None:
+            out["calibration"] = {"name": self.calibration.name, "values": self.real()}
+        return out
 
     def write_json(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
         """Write `to_dict` as JSON, in one step.
@@ -78,55 +107,8 @@ class Report:
         partial.replace(path)
 
     def __str__(self) -> str:
-        """A table: share, 95 % interval, and the count that it comes from."""
+        """A table: each score, its 95 % interval, what real molecules score, and the count that it comes from."""
         return report_table(self)
-
-
-def evaluate(
-    molecules: Sequence[Chem.Mol | MoleculeArrays | None],
-    reference: str | Reference | None = "qm9",
-    requested: int | None = None,
-) -> Report:
-    """Score molecules by EDM's rule and by the strict rule. A molecule that failed stays in the denominator as None.
-
-    Args:
-        molecules: with explicit hydrogens and coordinates, sanitized or not; they are not changed. The strict rule
-            takes the bonds that a molecule carries; those of `MoleculeArrays` without bonds are perceived.
-        reference: what novelty is judged by: "qm9", a .sdf, .xyz or .smi file, a `Reference`, or None.
-        requested: number of molecules that were asked for, if it is more than there are in `molecules`.
-
-    Raises:
-        ValueError: if there are no molecules, more than `requested`, or the reference is unknown.
-        TypeError: if an entry is not a molecule.
-    """
-    total = requested_count(len(molecules), requested)
-    if isinstance(reference, str | os.PathLike):
-        reference = load_reference(os.fspath(reference))
-    edm_verdicts, strict_verdicts, atoms, heavy_atoms = [], [], [], []
-    without_hydrogen = without_coordinates = 0
-    for mol in tqdm(_as_mols(molecules), "scoring", len(molecules), disable=None if len(molecules) > _SLOW else True):
-        edm_verdicts.append(edm_verdict(mol))
-        strict_verdicts.append(strict_verdict(mol))
-        if mol is not None and mol.GetNumAtoms():
-            atoms.append(mol.GetNumAtoms())
-            heavy_atoms.append(mol.GetNumHeavyAtoms())
-            without_hydrogen += atoms[-1] == heavy_atoms[-1] and strict_verdicts[-1].cause is Cause.RADICAL
-            without_coordinates += mol.GetNumConformers() == 0
-    notes = _reference_notes(reference)
-    if without_hydrogen:
-        notes += [
-            f"{without_hydrogen:,} molecules lack all hydrogens, which both rules expect as atoms with coordinates"
-        ]
-    if without_coordinates:
-        notes += [f"{without_coordinates:,} molecules have no coordinates, which EDM's rule counts as failed"]
-    return Report(
-        requested=total,
-        edm=EDMScores.of(edm_verdicts, reference.edm_smiles if reference else None, total),
-        strict=StrictScores.of(strict_verdicts, reference.smiles if reference else None, total),
-        sizes=Sizes.of(atoms, heavy_atoms),
-        reference=reference.name if reference else None,
-        notes=tuple(notes),
-    )
 
 
 def check_output(path: Path, overwrite: bool) -> None:
@@ -142,30 +124,18 @@ def check_output(path: Path, overwrite: bool) -> None:
         raise FileExistsError(f"{path} exists; choose another name, or allow it to be overwritten")
 
 
-def _as_mols(molecules: Sequence[Chem.Mol | MoleculeArrays | None]) -> Iterator[Chem.Mol | None]:
-    for k, molecule in enumerate(molecules):
-        if isinstance(molecule, MoleculeArrays):
-            yield to_mol(molecule)
-        elif molecule is None or isinstance(molecule, Chem.Mol):
-            yield molecule
-        else:
-            raise TypeError(
-                f"Molecule {k}: got {type(molecule).__name__}; expected an RDKit Mol, MoleculeArrays, or None"
-            )
-
-
-def _reference_notes(reference: Reference | None) -> list[str]:
-    notes = []
-    if reference is not None and reference.skipped:
-        notes.append(
-            f"{reference.skipped:,} of {reference.num_molecules:,} molecules of {reference.name} are unreadable"
-        )
-    if reference is not None and (drift := reference.drift()) > 0:
-        notes.append(
-            f"novelty is too high: this RDKit writes {100 * drift:.0f} % of the SMILES of {reference.name} differently "
-            f"than RDKit {reference.rdkit_version}, which its hashes come from"
-        )
-    return notes
+def score_paths(path: str, value: Any) -> Iterator[tuple[str, Score]]:
+    """All shares, means and distances inside a value, with their paths, which begin with `path`."""
+    if isinstance(value, Share | Mean | Distance | FrechetScore):
+        yield path, value
+        return
+    entries: dict[str, Any] = {}
+    if isinstance(value, dict):
+        entries = {str(key): entry for key, entry in value.items()}
+    elif is_dataclass(value) and not isinstance(value, Calibration):
+        entries = {field.name: getattr(value, field.name) for field in fields(value)}
+    for name, entry in entries.items():
+        yield from score_paths(f"{path}.{name}" if path else name, entry)
 
 
 def _plain(value: Any) -> Any:
@@ -178,8 +148,10 @@ def _plain(value: Any) -> Any:
             "of": value.of,
             "interval": [*value.interval],
         }
-    if isinstance(value, EDMScores | StrictScores | Sizes):
+    if is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, dict):
         return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
     return None if isinstance(value, float) and math.isnan(value) else value

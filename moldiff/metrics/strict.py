@@ -21,6 +21,7 @@ from enum import StrEnum
 import numpy as np
 from rdkit import Chem, rdBase
 
+from moldiff.chem.arrays import kekulized
 from moldiff.chem.smiles import canonical_smiles
 from moldiff.chem.valence import STRICT_VALENCES
 from moldiff.metrics.novelty import HashSet
@@ -101,7 +102,10 @@ def strict_verdict(molecule: Chem.Mol | None) -> StrictVerdict:
         return StrictVerdict(Cause.MISSING)
     if molecule.GetNumAtoms() > 1 and molecule.GetNumBonds() == 0:
         return StrictVerdict(Cause.NO_BONDS)
-    mol = _with_kekule_bonds(molecule)
+    bare = Chem.Mol(molecule)
+    for atom in bare.GetAtoms():
+        atom.SetNoImplicit(True)  # otherwise missing hydrogens would be filled in silently
+    mol = kekulized(bare)
     if mol is None:
         return StrictVerdict(Cause.SANITIZE)
     cause = _valence_fault(mol)
@@ -115,19 +119,6 @@ def strict_verdict(molecule: Chem.Mol | None) -> StrictVerdict:
     if any(atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
         return StrictVerdict(Cause.RADICAL)
     return StrictVerdict(None, canonical_smiles(mol), Chem.GetFormalCharge(mol))
-
-
-def _with_kekule_bonds(molecule: Chem.Mol) -> Chem.Mol | None:
-    mol = Chem.Mol(molecule)
-    for atom in mol.GetAtoms():
-        atom.SetNoImplicit(True)  # otherwise missing hydrogens would be filled in silently
-    if any(bond.GetBondType() == Chem.BondType.AROMATIC or bond.GetIsAromatic() for bond in mol.GetBonds()):
-        with rdBase.BlockLogs():
-            try:
-                Chem.Kekulize(mol, clearAromaticFlags=True)
-            except (ValueError, RuntimeError):
-                return None
-    return mol
 
 
 def _valence_fault(mol: Chem.Mol) -> Cause | None:

@@ -10,7 +10,7 @@ from rdkit import Chem
 from moldiff.chem.arrays import to_mol
 from moldiff.diffusion.generate import generate
 from moldiff.diffusion.precision import use_bfloat16
-from moldiff.metrics.report import evaluate
+from moldiff.metrics.evaluation import evaluate
 from moldiff.training.module import DiffusionModule
 
 
@@ -39,7 +39,7 @@ class SampleScores(pl.Callback):
             batches = generate(pl_module.model(), self.num_samples, self.seed, self.num_steps, bfloat16=bfloat16)
             hydrogens = pl_module.model().statistics.vocabulary.hydrogens
             mols = [to_mol(m, hydrogens) for batch in batches for m in batch.molecules]
-            report = evaluate(mols if hydrogens else [Chem.AddHs(mol) for mol in mols], reference=None)
+            report = evaluate(mols if hydrogens else [Chem.AddHs(mol) for mol in mols], None, metrics=())
             self.scores = {
                 "samples/strict_valid": report.strict.valid.value,
                 "samples/strict_valid_and_unique": report.strict.valid_and_unique.value,

@@ -117,7 +117,7 @@ def load_reference(name: str) -> Reference:
     """A reference by its name ("qm9": the 100,000 training molecules of EDM's split of QM9) or from a user's file.
 
     Args:
-        name: "qm9", or the path of a .sdf, .sdf.gz, .xyz or .smi file (one SMILES at the start of each line).
+        name: "qm9", or the path of a .sdf, .sdf.gz, .xyz, .npz or .smi file (one SMILES at the start of each line).
 
     Raises:
         ValueError: if the name is neither, or no molecule of the file can be read.
@@ -136,8 +136,7 @@ def load_reference(name: str) -> Reference:
         reference = Reference.of(path.name, molecules, molecules)
     else:
         raise ValueError(
-            f"Got the reference {name!r}; expected {' or '.join(BUNDLED)}, or a file that ends in "
-            f"{', '.join(READABLE)} or .smi"
+            f"Got the reference {name!r}; expected {' or '.join(BUNDLED)}, or a file that ends in {', '.join(READABLE)}"
         )
     if not len(reference.smiles):
         raise ValueError(f"{path}: none of {reference.num_molecules} molecules can be read as a reference")

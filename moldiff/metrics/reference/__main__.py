@@ -1,6 +1,10 @@
-"""Builds the reference set of QM9 that ships with the package: `python -m moldiff.metrics.reference qm9_train.bin`.
+"""Builds the files of QM9 that ship with the package: the set of known molecules and the sample.
 
-Needs the extra `moldiff[qm9]` for the data; takes a minute or two.
+    python -m moldiff.metrics.reference qm9_train.bin
+    python -m moldiff.metrics.reference qm9_test.json.xz
+
+Needs the extra `moldiff[qm9]` for the data, and for the sample `moldiff[eval,xtb]` too. The first takes a minute or
+two, the second about ten.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from moldiff.chem.arrays import MoleculeArrays
 from moldiff.data.qm9_sources import qm9pack_folder
 from moldiff.data.splits import NUM_QM9, edm_split
 from moldiff.metrics.reference import Reference
+from moldiff.metrics.reference.qm9_sample import build_sample
 
 
 def qm9_records(folder: Path) -> Iterator[tuple[str, MoleculeArrays]]:
@@ -35,30 +40,34 @@ def qm9_records(folder: Path) -> Iterator[tuple[str, MoleculeArrays]]:
                 yield row["SMILES"], MoleculeArrays(numbers, positions, np.zeros_like(numbers))
 
 
-def main(out: Path) -> Reference:
-    """Build the set and write it to `out`.
+def main(out: Path) -> str:
+    """Build the set (`out` ends in .bin) or the sample (.json.xz), write it to `out`, and tell what it holds.
 
     Raises:
         ModuleNotFoundError: if `qm9pack` is not installed.
-        ValueError: if it does not hold the expected number of molecules.
+        ValueError: if it does not hold the expected number of molecules, or the name ends otherwise.
     """
+    if not out.name.endswith((".bin", ".json.xz")):
+        raise ValueError(f"Got {out.name!r}; expected a name that ends in .bin (the set) or .json.xz (the sample)")
     records = list(tqdm(qm9_records(qm9pack_folder()), "reading", NUM_QM9))
     if len(records) != NUM_QM9:
         raise ValueError(f"Got {len(records)} molecules from qm9pack; expected {NUM_QM9}")
+    if out.name.endswith(".json.xz"):
+        sample = build_sample(records, out)
+        return f"{out}: {len(sample.smiles)} molecules, {out.stat().st_size} bytes"
     rows = sorted(edm_split().train.tolist())
     molecules = (Chem.MolFromSmiles(records[row][0]) for row in tqdm(rows, "SMILES"))
     reference = Reference.of(
         "the training set of QM9", molecules, (records[row][1] for row in tqdm(rows, "geometries"))
     )
     out.write_bytes(reference.to_bytes())
-    return reference
+    return (
+        f"{out}: {reference.num_molecules} molecules, {reference.skipped} unreadable, {len(reference.smiles)} distinct "
+        f"SMILES, {len(reference.edm_smiles)} distinct SMILES by EDM's rule"
+    )
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("usage: python -m moldiff.metrics.reference OUT.bin")
-    built = main(Path(sys.argv[1]))
-    sys.stdout.write(
-        f"{sys.argv[1]}: {built.num_molecules} molecules, {built.skipped} unreadable, {len(built.smiles)} distinct "
-        f"SMILES, {len(built.edm_smiles)} distinct SMILES by EDM's rule\n"
-    )
+        sys.exit("usage: python -m moldiff.metrics.reference OUT.bin|OUT.json.xz")
+    sys.stdout.write(f"{main(Path(sys.argv[1]))}\n")

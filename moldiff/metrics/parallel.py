@@ -1,0 +1,139 @@
+"""One function on many items, in worker processes that may die: what fails is named, and the rest goes on.
+
+The workers are joblib's: they need no `if __name__ == "__main__"` in a user's script, and `joblib.parallel_config`
+sends the same work to another backend, such as a cluster.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import joblib
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+from rdkit import Chem
+from tqdm import tqdm
+
+_CHUNK = 20  # items that a worker is given at once
+_SLOW = 1000  # from this number of items on, there is a progress bar even in one process
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a function gave for each item."""
+
+    values: tuple[Any, ...]  # in the order of the items; None where it failed
+    faults: dict[int, str]  # place of each item that failed -> why
+
+
+def run_each(
+    function: Callable[[Any], Any], items: Sequence[Any], name: str, workers: int = 1, limit_s: float = 60.0
+) -> Results:
+    """Call a function on each item. An exception, or the death of a worker, fails one item and not the others.
+
+    Args:
+        function: of one item, importable in another process. Items and values must be picklable.
+        items: molecules are handed over with coordinates in full precision.
+        name: of the progress bar.
+        workers: processes; with 1, all happens in this one, where a crash cannot be caught, nor a time limit be kept.
+        limit_s: seconds that one item may take before its worker is ended.
+
+    Raises:
+        ValueError: if `workers` is less than 1.
+    """
+    if workers < 1:
+        raise ValueError(f"Got {workers} workers; expected at least 1")
+    outcomes: dict[int, _Outcome] = {}
+    with tqdm(total=len(items), desc=name, disable=None if len(items) > _SLOW or workers > 1 else True) as bar:
+        if workers == 1 or len(items) <= 1:
+            for place, item in enumerate(items):
+                outcomes[place] = _attempt(function, item)
+                bar.update()
+        else:
+            chunks = [range(k, min(k + _CHUNK, len(items))) for k in range(0, len(items), _CHUNK)]
+            _Workers(function, items, workers, limit_s, outcomes, bar).finish(chunks)
+    ordered = [outcomes[place] for place in range(len(items))]
+    faults = {place: outcome.fault for place, outcome in enumerate(ordered) if outcome.fault is not None}
+    return Results(tuple(outcome.value for outcome in ordered), faults)
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    value: Any
+    fault: str | None = None
+
+
+@dataclass(frozen=True)
+class _Workers:
+    """Fills in `outcomes`, by the place of the item."""
+
+    function: Callable[[Any], Any]
+    items: Sequence[Any]
+    workers: int
+    limit_s: float
+    outcomes: dict[int, _Outcome]
+    bar: tqdm[Any]
+
+    def finish(self, chunks: Sequence[range]) -> None:
+        """All items of the chunks. If a worker dies, each chunk that is left is tried alone, and then each item."""
+        self._run(chunks)
+        for chunk in [c for c in chunks if c[0] not in self.outcomes]:
+            if len(chunks) > 1:
+                self.finish([chunk])
+            elif len(chunk) > 1:
+                for place in chunk:
+                    self.finish([range(place, place + 1)])
+            else:
+                self.outcomes[chunk[0]] = _Outcome(None, f"crashed, or took more than {self.limit_s:g} s")
+                self.bar.update()
+
+    def _run(self, chunks: Sequence[range]) -> None:
+        """Whole chunks, until all are done or a worker dies."""
+        parallel = joblib.Parallel(max(2, self.workers), batch_size=1, return_as="generator_unordered")
+        jobs = (
+            joblib.delayed(_work)(self.function, c, [_packed(self.items[k]) for k in c], self.limit_s) for c in chunks
+        )
+        try:
+            for chunk, done in parallel(jobs):
+                self.outcomes.update(zip(chunk, done, strict=True))
+                self.bar.update(len(chunk))
+        except TerminatedWorkerError:
+            return
+
+
+def _work(
+    function: Callable[[Any], Any], chunk: range, items: Sequence[Any], limit_s: float
+) -> tuple[range, list[_Outcome]]:
+    """In a worker: a watchdog, which needs neither Python nor its lock, ends the process if an item takes too long."""
+    outcomes = []
+    with open(os.devnull, "w") as nowhere:
+        for item in items:
+            faulthandler.dump_traceback_later(limit_s, exit=True, file=nowhere)
+            outcomes.append(_attempt(function, item.unpacked() if isinstance(item, _PackedMol) else item))
+        faulthandler.cancel_dump_traceback_later()
+    return chunk, outcomes
+
+
+@dataclass(frozen=True)
+class _PackedMol:
+    data: bytes
+
+    def unpacked(self) -> Chem.Mol:
+        return Chem.Mol(self.data)  # type: ignore[call-overload,no-any-return]  # the stub says str
+
+
+def _packed(item: Any) -> Any:
+    """RDKit pickles coordinates in single precision unless it is asked not to."""
+    if not isinstance(item, Chem.Mol):
+        return item
+    return _PackedMol(item.ToBinary(int(Chem.PropertyPickleOptions.CoordsAsDouble)))
+
+
+def _attempt(function: Callable[[Any], Any], item: Any) -> _Outcome:
+    try:
+        return _Outcome(function(item))
+    except Exception as error:  # noqa: BLE001  # whatever a check may raise on somebody's molecule, it is told
+        return _Outcome(None, f"{type(error).__name__}: {error}".split("\n")[0][:200])
