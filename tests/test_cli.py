@@ -300,8 +300,8 @@ def test_new_run_does_not_mix_with_an_older_one(config, work, capsys):
 def test_finished_batches_are_kept_when_sampling_fails(model, work, monkeypatch, capsys):
     stream = MoleculeGenerator.stream
 
-    def failing(*arguments):
-        yield next(stream(*arguments))
+    def failing(*arguments, **options):
+        yield next(stream(*arguments, **options))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(MoleculeGenerator, "stream", failing)
