@@ -27,6 +27,7 @@ from moldiff.diffusion import (  # noqa: E402
     GaussianProcess,
     HeunSampler,
     LinearSchedule,
+    MultistepSampler,
     NoiseSchedule,
     OneHotGaussianProcess,
     PolynomialSchedule,
@@ -69,6 +70,7 @@ ALL_SAMPLERS: dict[str, Callable[[], Sampler]] = {
     "euler, stochastic": lambda: EulerSampler(stochasticity=0.5, jump_rate=2.0, temperature=0.8),
     "ancestral": AncestralSampler,
     "heun": lambda: HeunSampler(UniformGrid()),
+    "multistep": MultistepSampler,
 }
 
 

@@ -2,12 +2,12 @@
 
 from moldiff.diffusion.categorical import CategoricalProcess
 from moldiff.diffusion.gaussian import GaussianProcess
-from moldiff.diffusion.grid import GeometricGrid, TimeGrid, UniformGrid
+from moldiff.diffusion.grid import GeometricGrid, PowerGrid, TimeGrid, UniformGrid
 from moldiff.diffusion.joint import JointProcess
 from moldiff.diffusion.noise import MoleculeNoise, Noise, StreamNoise
 from moldiff.diffusion.one_hot import OneHotGaussianProcess
 from moldiff.diffusion.process import Process, StepOptions
-from moldiff.diffusion.sampler import AncestralSampler, EulerSampler, HeunSampler, Sampler
+from moldiff.diffusion.sampler import AncestralSampler, EulerSampler, HeunSampler, MultistepSampler, Sampler
 from moldiff.diffusion.schedule import CosineSchedule, LinearSchedule, NoiseSchedule, PolynomialSchedule
 
 __all__ = [
@@ -21,10 +21,12 @@ __all__ = [
     "JointProcess",
     "LinearSchedule",
     "MoleculeNoise",
+    "MultistepSampler",
     "Noise",
     "NoiseSchedule",
     "OneHotGaussianProcess",
     "PolynomialSchedule",
+    "PowerGrid",
     "Process",
     "Sampler",
     "StepOptions",

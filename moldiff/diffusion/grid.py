@@ -42,6 +42,27 @@ class GeometricGrid(TimeGrid):
         return torch.cat([self.last**exponent, torch.zeros(1)])
 
 
+class PowerGrid(TimeGrid):
+    """Times whose `rho`-th roots are evenly spaced from 1 to `last`, then 0 (Karras 2022, eq. 5).
+
+    rho = 1 gives equal steps; the larger it is, the denser they lie near the data; in the limit they are geometric.
+    """
+
+    def __init__(self, rho: float = 2.0, last: float = 0.02) -> None:
+        """`last`: the time before the final step."""
+        if rho <= 0:
+            raise ValueError(f"rho must be positive: got {rho}; 2 is the default")
+        if not 0 < last < 1:
+            raise ValueError(f"last must lie between 0 and 1: got {last}; 0.02 is the default")
+        self.rho, self.last = rho, last
+
+    def __call__(self, num_steps: int) -> Float[Tensor, " {num_steps}+1"]:
+        """See `TimeGrid`."""
+        root = self.last ** (1 / self.rho)
+        times = (1 + torch.linspace(0, 1, _positive(num_steps)) * (root - 1)) ** self.rho
+        return torch.cat([times, torch.zeros(1)])
+
+
 def _positive(num_steps: int) -> int:
     if num_steps < 1:
         raise ValueError(f"num_steps must be at least 1: got {num_steps}; 50 is the default")

@@ -12,6 +12,7 @@ from moldiff.data.batch import MolBatch
 from moldiff.data.statistics import Statistics
 from moldiff.diffusion.noise import Noise
 from moldiff.diffusion.process import Process, StepOptions
+from moldiff.diffusion.schedule import NoiseSchedule
 from moldiff.models.denoiser import FIELDS, Prediction
 
 
@@ -33,6 +34,12 @@ class JointProcess(nn.Module):
 
     def _items(self) -> list[tuple[str, Process]]:
         return list(self.processes.items())  # type: ignore[arg-type]
+
+    def signal(self, t: Float[Tensor, " T"]) -> Float[Tensor, " T"]:
+        """Signal over noise, alpha / sigma, of the coordinates."""
+        schedule: NoiseSchedule = self.processes["pos"].schedule  # type: ignore[assignment]
+        at = schedule(t)
+        return at.alpha / at.sigma
 
     def prior(self, mask: Bool[Tensor, "B N"], noise: Noise) -> MolBatch:
         """Molecules at t = 1, of the sizes that the mask tells."""

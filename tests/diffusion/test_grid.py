@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from moldiff.diffusion import GeometricGrid, TimeGrid, UniformGrid
+from moldiff.diffusion import GeometricGrid, PowerGrid, TimeGrid, UniformGrid
 
-GRIDS = [UniformGrid(), GeometricGrid(), GeometricGrid(0.2)]
+GRIDS = [UniformGrid(), GeometricGrid(), GeometricGrid(0.2), PowerGrid(), PowerGrid(5.0, 0.1)]
 
 
 @pytest.mark.parametrize("grid", GRIDS)
@@ -28,6 +28,22 @@ def test_geometric_ratios_are_equal() -> None:
     torch.testing.assert_close(times[-2], torch.tensor(0.01))
 
 
+def test_roots_are_evenly_spaced() -> None:
+    roots = PowerGrid(3.0, 0.001)(10)[:-1] ** (1 / 3)
+    torch.testing.assert_close(roots, torch.linspace(1, 0.1, 10))
+
+
+def test_powers_lie_between_equal_and_geometric_steps() -> None:
+    torch.testing.assert_close(PowerGrid(1.0, 0.25)(4), UniformGrid()(4))
+    torch.testing.assert_close(PowerGrid(1e4, 0.01)(6), GeometricGrid(0.01)(6), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("rho", [0.0, -1.0])
+def test_impossible_power_is_refused(rho: float) -> None:
+    with pytest.raises(ValueError, match="rho must be positive"):
+        PowerGrid(rho)
+
+
 @pytest.mark.parametrize("grid", GRIDS)
 def test_no_steps_are_refused(grid: TimeGrid) -> None:
     with pytest.raises(ValueError, match="num_steps must be at least 1: got 0"):
@@ -38,3 +54,5 @@ def test_no_steps_are_refused(grid: TimeGrid) -> None:
 def test_last_time_outside_is_refused(last: float) -> None:
     with pytest.raises(ValueError, match="last must lie between 0 and 1"):
         GeometricGrid(last)
+    with pytest.raises(ValueError, match="last must lie between 0 and 1"):
+        PowerGrid(last=last)
