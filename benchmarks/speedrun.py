@@ -1,0 +1,70 @@
+"""How soon a model from scratch passes EDM's quality: `python -m benchmarks.speedrun [--seed S]`, on one core.
+
+Trains `speedrun.yaml`, draws 1,000 molecules at its default number of steps, and counts those whose atoms are all
+stable by EDM's rule (Hoogeboom 2022: 82.0 %, after about a week on a GPU). Time is the processor's, from the start of
+`moldiff fit`, data loading included; molecules are drawn after the clock has stopped. Results are added to
+`results/speedrun.jsonl`, one line per run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from moldiff.data.datamodules import QM9DataModule
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "speedrun.jsonl"
+TARGET = 0.82  # molecule stability of EDM, Hoogeboom 2022, table 1
+
+
+def run(seed: int, steps: int | None, num_samples: int, options: list[str]) -> dict[str, Any]:
+    """Train, sample and score; what `results/speedrun.jsonl` keeps."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["fit", "--config", str(HERE / "speedrun.yaml"), f"--seed_everything={seed}"]
+        command += [f"--model.seed={seed}", f"--data.seed={seed}", *options]
+        command += [] if steps is None else [f"--trainer.max_steps={steps}"]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        _moldiff(folder, *command)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        checkpoint = next(Path(folder, "runs").glob("*/checkpoints/last.ckpt"))
+        _moldiff(folder, "sample", "--model", str(checkpoint), f"--num_samples={num_samples}", "--out=drawn.sdf")
+        _moldiff(folder, "evaluate", "--molecules=drawn.sdf", "--metrics=basic", "--out=report.json")
+        report = json.loads(Path(folder, "report.json").read_text())
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"seed": seed, "options": options, "steps": steps, "core_minutes": round(seconds / 60, 2), "report": report}
+
+
+def _moldiff(folder: str, *arguments: str) -> None:
+    command = Path(sys.executable).with_name("moldiff")
+    subprocess.run([command, *arguments], check=True, cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, help="training steps; those of speedrun.yaml if not given")
+    parser.add_argument("--num_samples", type=int, default=1000)
+    arguments, options = parser.parse_known_args()  # others go to `moldiff fit`, as in --model.lr=2e-3
+    QM9DataModule().setup()  # QM9 is read from CSV files once per machine; that is not training
+    result = run(arguments.seed, arguments.steps, arguments.num_samples, options)
+    RESULTS.parent.mkdir(exist_ok=True)
+    with RESULTS.open("a") as file:
+        file.write(json.dumps(result) + "\n")
+    stable = result["report"]["edm"]["molecule_stable"]["value"]
+    verdict = "passed" if stable >= TARGET else "not reached"
+    print(
+        f"{result['core_minutes']} core minutes: {100 * stable:.1f} % of the molecules stable ({TARGET:.0%} {verdict})"
+    )
+
+
+if __name__ == "__main__":
+    main()
