@@ -2,6 +2,7 @@
 
 - `<!-- commands -->` in a page becomes the reference of the command line, from signatures and docstrings;
 - `<!-- names of MODULE -->` becomes a mkdocstrings directive for each public name of the module;
+- `<!-- fields of MODULE.CLASS -->` becomes a table of a dataclass's fields and the comments beside them;
 - every folder of `moldiff/weights` gets a page with its card.
 """
 
@@ -22,6 +23,7 @@ from moldiff import cli
 
 WEIGHTS = Path(cli.__file__).parent / "weights"
 _NAMES = re.compile(r"^<!-- names of ([\w.]+) -->$", re.MULTILINE)
+_FIELDS = re.compile(r"^<!-- fields of ([\w.]+)\.(\w+) -->$", re.MULTILINE)
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -43,6 +45,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Put what is generated in the place of its marker."""
     markdown = markdown.replace("<!-- commands -->", "\n\n".join(command_text(name) for name in commands()))
+    markdown = _FIELDS.sub(lambda match: field_table(match[1], match[2]), markdown)
     return _NAMES.sub(lambda match: "\n\n".join(f"::: {path}" for path in public_paths(match[1])), markdown)
 
 
@@ -72,6 +75,14 @@ def command_text(name: str) -> str:
         rows.append(f"| `--{option.name}` | `{kind}` | {default} | {meaning} |")
     parts = (f"## moldiff {name}", said.short_description, said.long_description, "\n".join(rows))
     return "\n\n".join(part for part in parts if part)
+
+
+def field_table(module: str, name: str) -> str:
+    """Table of the fields of a dataclass that have a comment beside them, in Markdown."""
+    source = inspect.getsource(getattr(importlib.import_module(module), name))
+    found = re.findall(r"^    (\w+): [^#\n]+?  # (.+)$", source, re.MULTILINE)
+    rows = [f"| `{field}` | {comment.replace('|', chr(92) + '|')} |" for field, comment in found]
+    return "\n".join(["| score | definition |", "|---|---|", *rows])
 
 
 def public_paths(module: str) -> list[str]:

@@ -10,7 +10,7 @@ from moldiff.diffusion.process import expand, masked_mean
 
 
 class SimplexProcess(Process):
-    """x_t = alpha x_0 + (1 - alpha) u: x_0 is one-hot, u uniform on the simplex (Stark 2024, "Dirichlet Flow Matching").
+    """x_t = alpha x_0 + (1 - alpha) u: x_0 is one-hot, u uniform on the simplex (Stark 2024, linear flow matching).
 
     The network's output are logits of the true class; the loss is their cross-entropy, and a step follows the line
     from the class probabilities through x_t.
