@@ -3,6 +3,7 @@
 - `<!-- commands -->` in a page becomes the reference of the command line, from signatures and docstrings;
 - `<!-- names of MODULE -->` becomes a mkdocstrings directive for each public name of the module;
 - `<!-- fields of MODULE.CLASS -->` becomes a table of a dataclass's fields and the comments beside them;
+- `<!-- file PATH -->` becomes the text of a Python file, PATH from the root of the repository;
 - every folder of `moldiff/weights` gets a page with its card.
 """
 
@@ -21,8 +22,10 @@ from mkdocs.structure.files import File, Files
 
 from moldiff import cli
 
+ROOT = Path(__file__).resolve().parents[1]
 WEIGHTS = Path(cli.__file__).parent / "weights"
 _NAMES = re.compile(r"^<!-- names of ([\w.]+) -->$", re.MULTILINE)
+_FILE = re.compile(r"^<!-- file (\S+) -->$", re.MULTILINE)
 _FIELDS = re.compile(r"^<!-- fields of ([\w.]+)\.(\w+) -->$", re.MULTILINE)
 
 
@@ -46,6 +49,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     """Put what is generated in the place of its marker."""
     markdown = markdown.replace("<!-- commands -->", "\n\n".join(command_text(name) for name in commands()))
     markdown = _FIELDS.sub(lambda match: field_table(match[1], match[2]), markdown)
+    markdown = _FILE.sub(lambda match: f"```python\n{(ROOT / match[1]).read_text(encoding='utf-8')}```", markdown)
     return _NAMES.sub(lambda match: "\n\n".join(f"::: {path}" for path in public_paths(match[1])), markdown)
 
 
@@ -68,11 +72,13 @@ def command_text(name: str) -> str:
     rows = ["| option | type | default | meaning |", "|---|---|---|---|"]
     for option in inspect.signature(function).parameters.values():
         kind = str(option.annotation).removesuffix(" | None").replace("|", r"\|")
+        if kind.startswith("Literal["):
+            kind = kind.removeprefix("Literal[").removesuffix("]").replace("'", "")
         kind = kind if kind != "bool" else "switch"
         default = "*required*" if option.default is option.empty else f"`{option.default}`"
         default = default.replace("`None`", "–").replace("`False`", "off")
         meaning = meanings[option.name].replace("|", r"\|")
-        rows.append(f"| `--{option.name}` | `{kind}` | {default} | {meaning} |")
+        rows.append(f"| `--{option.name}` | {kind} | {default} | {meaning} |")
     parts = (f"## moldiff {name}", said.short_description, said.long_description, "\n".join(rows))
     return "\n\n".join(part for part in parts if part)
 

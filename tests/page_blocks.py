@@ -2,8 +2,7 @@
 
 A block that takes long follows a comment `<!-- not run: reason -->`; its commands are still checked, line by line:
 `moldiff fit` and its kin must accept their arguments (`--print_config`), the other commands must know every option,
-`make` its target, `pip` the extra. A block that is a file (`--8<-- "path"`) must name one that exists; it has tests of
-its own.
+`make` its target, `pip` the extra.
 """
 
 import re
@@ -12,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 LANGUAGES = {"bash", "python", "yaml", "text", "bibtex"}
 _FENCE = re.compile(r"(<!-- not run: [^>]+ -->\n+)?^``` ?(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_FILE = re.compile(r'--8<-- "([^"]+)"\n')
+_VARIABLE = re.compile(r"[A-Z_]+=\S*")  # before a command
+_HELP: dict[str, str] = {}  # of each command, asked for once
 _TRAINER_COMMANDS = {"fit", "validate", "test", "predict"}
 
 
@@ -50,10 +51,7 @@ def blocks_of(page: Path) -> list[Block]:
 
 def run_block(block: Block, folder: Path, environment: dict[str, str]) -> None:
     """Run a block in a folder, or check it if it is not to be run."""
-    file = _FILE.fullmatch(block.code)
-    if file:
-        assert (ROOT / file[1]).is_file(), f"{block}: no such file"
-    elif block.language == "yaml":
+    if block.language == "yaml":
         assert yaml.safe_load(block.code)
     elif block.language not in ("bash", "python"):
         return
@@ -65,10 +63,9 @@ def run_block(block: Block, folder: Path, environment: dict[str, str]) -> None:
     else:
         for line in block.code.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
-            while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):  # a variable for this command
-                words = words[1:]
+            variables = dict(word.split("=", 1) for word in takewhile(_VARIABLE.fullmatch, words))
             if words:
-                _check_command(words, folder, environment)
+                _check_command(words[len(variables) :], folder, environment | variables)
 
 
 def _check_command(words: list[str], folder: Path, environment: dict[str, str]) -> None:
@@ -83,7 +80,9 @@ def _check_command(words: list[str], folder: Path, environment: dict[str, str]) 
         case ["moldiff", command, *arguments] if command in _TRAINER_COMMANDS:
             output("moldiff", command, *arguments, "--print_config")
         case ["moldiff", command, *arguments]:
-            known = re.findall(r"--[\w.]+", output("moldiff", command, "--help"))
+            if command not in _HELP:
+                _HELP[command] = output("moldiff", command, "--help")
+            known = re.findall(r"--[\w.]+", _HELP[command])
             assert {word.split("=")[0] for word in arguments if word.startswith("--")} <= set(known)
         case ["make", *arguments]:
             output("make", "--dry-run", *arguments, cwd=ROOT)

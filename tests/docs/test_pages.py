@@ -24,9 +24,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
-def test_block(
-    block: Block, folders: dict[str, Path], environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_block(block: Block, folders: dict[str, Path], environment: dict[str, str]) -> None:
     folder = folders[block.page]
     run_block(block, folder, {**environment, "MOLDIFF_CACHE": str(folder / "cache")})
 
@@ -37,5 +35,7 @@ def test_pages_are_small() -> None:
 
 
 def test_every_example_is_shown() -> None:
-    shown = {name for block in BLOCKS for name in re.findall(r'--8<-- "docs/examples/(\w+\.py)"', block.code)}
-    assert shown == {path.name for path in (DOCS / "examples").glob("*.py")}
+    shown = {
+        name for page in PAGES for name in re.findall(r"<!-- file (docs/examples/\S+) -->", page.read_text("utf-8"))
+    }
+    assert shown == {path.relative_to(ROOT).as_posix() for path in (DOCS / "examples").glob("*.py")}

@@ -1,5 +1,6 @@
 """MkDocs builds the site without a warning; what is generated from the code is complete."""
 
+import html
 import os
 import re
 import subprocess
@@ -40,7 +41,14 @@ def test_nothing_is_fetched_from_elsewhere(site: Path) -> None:
 
 def test_every_marker_is_filled(site: Path) -> None:
     for page in site.rglob("*.html"):
-        assert not re.search(r"<!-- (commands|names of)|--8&lt;--|::: moldiff", text(page)), page
+        assert not re.search(r"<!-- (commands|names of|fields of|file )|--8&lt;--|::: moldiff", text(page)), page
+
+
+def test_examples_are_shown_whole(site: Path, root: Path) -> None:
+    for name, example in (("denoiser", "radial_network"), ("process", "simplex_process"), ("dataset", "xyz_data")):
+        page = re.sub(r"<[^>]+>", "", text(site / "extend" / f"{name}.html"))
+        source = text(root / "docs" / "examples" / f"{example}.py")
+        assert all(html.escape(line, quote=False) in page for line in source.splitlines()[::5])
 
 
 def test_commands_and_their_options_are_all_there(site: Path) -> None:
