@@ -39,7 +39,7 @@ class RadialLayer(nn.Module):
 class RadialNetwork(Denoiser):
     """Predicts clean coordinates, and logits of elements, charges and bond orders.
 
-    The coordinates start at the noisy ones and move along differences of atoms only, so they turn, reflect and shift
+    The coordinates start at the noisy ones, centred, and move along differences of atoms only, so they turn and reflect
     with the input; everything else is a function of distances, so it does not change at all.
     """
 
