@@ -1,5 +1,6 @@
 # make molecules   install into .venv, generate 100 molecules with the bundled model, score them
 # make test        what CI runs: lint, types, import contracts and tests, in the same .venv
+# make docs        build the documentation into site/; site/index.html opens in any browser
 # make lint | types | imports | unit   one of these alone;   make format   rewrite the code;   make clean   start afresh
 #
 # PYTHON=python3.12 chooses the interpreter, JOBS=8 the number of test processes. PyPI's torch for Linux holds CUDA (several
@@ -10,7 +11,7 @@ JOBS ?= 2
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: molecules test lint types imports unit format clean
+.PHONY: molecules test docs lint types imports unit format clean
 
 molecules: .venv/installed
 	$(BIN)/moldiff sample --num_samples 100 --seed 0 --out molecules.sdf --overwrite
@@ -18,6 +19,9 @@ molecules: .venv/installed
 	@echo "Written: molecules.sdf (100 molecules; any molecule viewer opens it)"
 
 test: lint types imports unit
+
+docs: .venv/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lint: .venv/installed-test
 	$(BIN)/ruff check
@@ -37,7 +41,7 @@ format: .venv/installed-test
 	$(BIN)/ruff format
 
 clean:
-	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv build site *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 # The empty files .venv/installed* say when the installation was last complete: it is repeated only if what it depends on changes.
 # torch goes first: what else is installed then finds it there.
@@ -48,6 +52,10 @@ clean:
 
 .venv/installed-test: .venv/installed
 	$(PIP) install --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+.venv/installed-docs: .venv/installed
+	$(PIP) install --constraint constraints.txt --editable '.[docs]'
 	@touch $@
 
 $(BIN)/python:

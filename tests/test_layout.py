@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = ("moldiff", "tests", "notebooks", "benchmarks")
+FOLDERS = ("moldiff", "tests", "notebooks", "benchmarks", "docs")
 FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 RULED_OUT = {"utils", "util", "common", "helpers", "constants", "scripts", "misc"}
 
