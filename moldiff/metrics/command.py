@@ -55,8 +55,9 @@ def run_evaluate(
         workers = 1 if quick else joblib.cpu_count()
     report = evaluate(mols, reference, metrics=metrics, workers=workers)
     if molecules.suffix.lower() in WITHOUT_BONDS:
+        rule = BOND_RULES[bonds]
         report = report.with_note(
-            f"the file holds no bonds: those of the strict rule and of the geometry are perceived by {BOND_RULES[bonds]}"
+            f"the file holds no bonds: those of the strict rule and of the geometry are perceived by {rule}"
         )
     sys.stdout.write(f"{molecules}: {report}\n")
     if out is not None:

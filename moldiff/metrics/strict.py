@@ -131,7 +131,7 @@ class AtomFault:
 
 
 def atom_faults(mol: Chem.Mol) -> list[AtomFault]:
-    """Atoms with too many or too few bonds, of unknown kinds, or with marked radicals, of a molecule in a Kekulé form."""
+    """Atoms of a molecule in a Kekulé form with too many or too few bonds, of unknown kinds, or marked as radicals."""
     bonds, faults = [0] * mol.GetNumAtoms(), []
     for bond in mol.GetBonds():
         order = _ORDERS.get(bond.GetBondType())

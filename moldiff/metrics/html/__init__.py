@@ -1,7 +1,7 @@
 """A page on files of generated molecules: scores, distributions, a gallery in 2D and 3D, failures with their reasons.
 
 The page is one HTML file that loads nothing: its content security policy forbids the network, and allows no script but
-its own two, by their hashes. Strings from molecule files are escaped; what is drawn holds elements, charges and bonds only.
+its own two, by their hashes. Strings from molecule files are escaped; drawings hold elements, charges and bonds only.
 """
 
 from moldiff.metrics.html.command import molecule_set, run_report

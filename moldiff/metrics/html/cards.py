@@ -48,7 +48,9 @@ def _name(place: int, entry: Entry) -> str:
 def _columns(sets: Sequence[MoleculeSet], bodies: Sequence[str]) -> str:
     if len(sets) == 1:
         return bodies[0]
-    heads = [f'<h3><span class="key f{k}"></span><span class="name">{escape(s.name)}</span></h3>' for k, s in enumerate(sets)]
+    heads = [
+        f'<h3><span class="key f{k}"></span><span class="name">{escape(s.name)}</span></h3>' for k, s in enumerate(sets)
+    ]
     parts = "".join(f"<div>{head}{body}</div>" for head, body in zip(heads, bodies, strict=True))
     return f'<div class="columns">{parts}</div>'
 
@@ -82,9 +84,10 @@ def _facts(entry: Entry) -> str:
     if entry.valid:
         facts = [entry.formula]
         if entry.properties is not None:
-            facts += [f"QED {entry.properties.qed:.2f}", f"SA {entry.properties.sa:.1f}"]
-            facts += [f"logP {entry.properties.logp:.1f}".replace("-", "−")]
-        lines.append(f"<div>{escape(' · '.join(facts))}</div>")
+            logp = round(entry.properties.logp, 1) + 0.0  # no −0.0
+            facts += [f"QED {entry.properties.qed:.2f}", f"SA {entry.properties.sa:.1f}", f"logP {logp:.1f}"]
+        listed = " · ".join(f"<span>{escape(fact)}</span>" for fact in facts)
+        lines.append(f'<div class="facts">{listed}</div>')
         if entry.novel is not None:
             word = '<span class="novel">novel</span>' if entry.novel else "known"
             lines.append(f"<div>valid, {word}</div>")

@@ -20,11 +20,11 @@ QED_MOLECULES = 1000
 
 _TYPES = 6  # of bonds, angles and torsions: the commonest of the reference
 _CATEGORIES = 8
-_BINS = 48  # of an outline, at most
-_WIDEST = {"sizes": 1.0, "angles": 4.0, "torsions": 6.0, "bond lengths": 0.02}  # bins, unless the range asks for more
-_KINDS = ("sizes", "atom types", "bond types", "ring sizes", "charges", "valences")
+_MOST_BINS = 44  # of an outline; half as many where values are few
+_MANY = 1000  # values
+_KINDS = ("sizes", "atom types", "bond types", "ring sizes", "charges")
 _TYPED = {"bond lengths": "Bond lengths", "angles": "Angles", "torsions": "Torsions"}
-_UNITS = {"atom types": "atoms", "bond types": "bonds", "ring sizes": "rings", "charges": "atoms", "valences": "atoms"}
+_UNITS = {"atom types": "atoms", "bond types": "bonds", "ring sizes": "rings", "charges": "atoms"}
 _Rows = Sequence[NDArray[np.float64] | None]
 
 
@@ -48,12 +48,20 @@ def _kind(quantity: Quantity, known: Histograms | None, found: Sequence[Histogra
         return
     every = dict.fromkeys(name for h in (*([known] if known else []), *found) for name in h.types)
     totals = {name: [_share(h, name) for h in (*([known] if known else []), *found)] for name in every}
+    if quantity.name == "charges":
+        title, totals = "Charged atoms", {name: total for name, total in totals.items() if not name.isalpha()}
     names = sorted(totals, key=lambda name: -max(totals[name]))[:_CATEGORIES]
+    if not names:
+        return
     if quantity.name == "ring sizes":
         names.sort(key=int)
     reference = None if known is None else np.array([_share(known, name) for name in names])
     yield bar_chart(
-        title, f"% of {_UNITS[quantity.name]}", names, reference, [_shares(h, names) if h.types else None for h in found]
+        title,
+        f"% of {_UNITS[quantity.name]}",
+        names,
+        reference,
+        [_shares(h, names) if h.types else None for h in found],
     )
 
 
@@ -65,22 +73,21 @@ def _typed(quantity: Quantity, known: Histograms | None, found: Sequence[Histogr
         yield _outline(kind, quantity, known, found, kind)
 
 
-def _outline(
-    title: str, quantity: Quantity, known: Histograms | None, found: Sequence[Histograms], kind: str
-) -> str:
-    reference = None if known is None else known.aligned([kind])[0]
-    models = [h.aligned([kind])[0] if kind in h.types else None for h in found]
+def _outline(title: str, quantity: Quantity, known: Histograms | None, found: Sequence[Histograms], kind: str) -> str:
+    """The range holds 99 % of the values of each; the bins are as fine as the numbers of values allow."""
+    reference = None if known is None else _whole_degrees(quantity, known.aligned([kind])[0])
+    models = [_whole_degrees(quantity, h.aligned([kind])[0]) if kind in h.types else None for h in found]
     rows = [row for row in (reference, *models) if row is not None and row.sum()]
+    width, num_bins = quantity.width or 1.0, len(rows[0])
     low, high = min(_quantile(row, 0.005) for row in rows), max(_quantile(row, 0.995) for row in rows) + 1
-    width = quantity.width or 1.0
-    least = max(1, round(_WIDEST[quantity.name] / width))
-    step = max(1, min(least, (high - low) // 12 or 1), -(-(high - low) // _BINS))
-    count = -(-(high - low) // step) + 2
+    if quantity.name == "torsions":
+        low, high = 0, num_bins
+    fewest = min(float(row.sum()) for row in rows)
+    bins = _MOST_BINS if fewest > _MANY else _MOST_BINS // 2
+    step = max(1, -(-(high - low) // bins))
     low = max(0, low - step)
-    count = min(count, -(-(quantity.num_bins - low) // step))
-    edges = quantity.low + width * (low + step * np.arange(count + 1))
-    if quantity.unit == "°":
-        edges = np.minimum(edges, 180.0 + width)
+    count = -(-(min(high + step, num_bins) - low) // step)
+    edges = quantity.low + width * np.minimum(low + step * np.arange(count + 1), num_bins)
 
     def coarse(row: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
         if row is None:
@@ -91,6 +98,13 @@ def _outline(
         return np.asarray(cut.reshape(count, step).sum(1))
 
     return step_chart(title, quantity.unit, edges, coarse(reference), [coarse(row) for row in models])
+
+
+def _whole_degrees(quantity: Quantity, row: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Angles end at 180°: what is exactly there goes to the bin below."""
+    if quantity.unit != "°":
+        return row
+    return np.append(row[:-2], row[-2] + row[-1])
 
 
 def _qed(sets: Sequence[MoleculeSet], sample: ReferenceSample | None) -> Iterator[str]:

@@ -13,12 +13,15 @@ from rdkit.Chem.Draw import rdMolDraw2D
 from rdkit.Geometry import Point3D
 
 from moldiff.chem.arrays import kekulized
+from moldiff.chem.raster import viewing_positions
 
 _WIDTH, _HEIGHT = 220, 165  # px
 _FAULT = (0.96, 0.62, 0.58)  # colour behind an atom at fault
+_FAR = 1e4  # Å
 _MARK = "fault"
 _NEEDLESS = re.compile(  # comments, names, and styles that are the default
-    r"<!--.*?-->\s*| class='[^']*'|fill-rule:evenodd;|stroke-linecap:butt;|stroke-linejoin:miter;|;?stroke-opacity:1\b|\n"
+    r"<!--.*?-->\s*| class='[^']*'|fill-rule:evenodd;|stroke-linecap:butt;|stroke-linejoin:miter;|"
+    r";?stroke-opacity:1\b|\n"
 )
 
 
@@ -52,21 +55,20 @@ def drawing(mol: Chem.Mol, valid: bool, faults: Collection[int] = ()) -> str:
 
 
 def coordinates(mol: Chem.Mol) -> dict[str, Any] | None:
-    """For the 3D viewer: elements `e`, coordinates `x` (3 N numbers, Å, about the centre), bonds `b` (atom, atom, order).
+    """For the 3D viewer: elements `e`, coordinates `x` (3 N numbers, Å), bonds `b` (atom, atom, order).
 
-    None without finite coordinates.
+    The molecule is centred and turned to be seen from its broad side. None without coordinates that can be seen.
     """
     if not mol.GetNumConformers():
         return None
     positions = mol.GetConformer().GetPositions()
-    if not len(positions) or not np.isfinite(positions).all():
+    if not len(positions) or not np.isfinite(positions).all() or np.abs(positions).max() > _FAR:
         return None
-    positions = positions - positions.mean(0)
     bonds = (kekulized(mol) or mol).GetBonds()
     orders = [(b.GetBeginAtomIdx(), b.GetEndAtomIdx(), round(b.GetBondTypeAsDouble()) or 1) for b in bonds]
     return {
         "e": [atom.GetSymbol() for atom in mol.GetAtoms()],
-        "x": [round(value, 3) for value in positions.ravel().tolist()],
+        "x": [round(value, 3) for value in viewing_positions(mol).ravel().tolist()],
         "b": [number for bond in orders for number in bond],
     }
 
@@ -94,16 +96,17 @@ def _graph(mol: Chem.Mol, faults: Collection[int]) -> Chem.RWMol:
 
 
 def _flat(graph: Chem.RWMol, valid: bool) -> Chem.Mol:
+    settings = Chem.RemoveHsParameters()
     if valid:
         Chem.SanitizeMol(graph)
         if graph.GetNumConformers():
             Chem.AssignStereochemistryFrom3D(graph)
-        flat = Chem.RemoveHs(graph)
+        settings.removeDefiningBondStereo = True  # type: ignore[assignment]  # also hydrogens of imines
+        flat = Chem.RemoveHs(graph, settings)
         Chem.Kekulize(flat, clearAromaticFlags=True)
     else:
-        settings = Chem.RemoveHsParameters()
-        settings.updateExplicitCount = True
-        settings.showWarnings = False
+        settings.updateExplicitCount = True  # type: ignore[assignment]
+        settings.showWarnings = False  # type: ignore[assignment]
         graph.UpdatePropertyCache(strict=False)
         flat = Chem.RemoveHs(graph, settings, sanitize=False)
         flat.UpdatePropertyCache(strict=False)

@@ -61,7 +61,7 @@ class Entry:
         if self.verdict.cause in (Cause.VALENCE, Cause.RADICAL):
             return tuple(dict.fromkeys(fault.atom for fault in atom_faults(kekulized(self.whole) or self.whole)))
         if self.verdict.cause is Cause.FRAGMENTS:
-            main, *others = sorted(Chem.GetMolFrags(self.whole), key=len, reverse=True)
+            _, *others = sorted(Chem.GetMolFrags(self.whole), key=len, reverse=True)
             return tuple(sorted(atom for fragment in others for atom in fragment))
         return ()
 

@@ -34,7 +34,9 @@ def report_page(sets: Sequence[MoleculeSet], sample: ReferenceSample | None = No
         ValueError: if there are no files, or too many.
     """
     if not 1 <= len(sets) <= MOST_FILES:
-        raise ValueError(f"Got {len(sets)} files; expected 1 to {MOST_FILES}: each has a column and a colour of its own")
+        raise ValueError(
+            f"Got {len(sets)} files; expected 1 to {MOST_FILES}: each has a column and a colour of its own"
+        )
     viewer, script = asset("3Dmol-min.js"), asset("page.js")
     novel = any(s.report.reference is not None for s in sets)
     calibrated = any(s.report.calibration is not None for s in sets)
@@ -45,7 +47,7 @@ def report_page(sets: Sequence[MoleculeSet], sample: ReferenceSample | None = No
             "TITLE": escape(f"moldiff: {', '.join(s.name for s in sets)}"),
             "STYLE": asset("page.css"),
             "FILES": "".join(_file(k, s) for k, s in enumerate(sets)),
-            "REAL": " Beside them, in grey: what real molecules score." if calibrated else "",
+            "REAL": " In grey, under <em>real</em>: what real molecules score." if calibrated else "",
             "TABLE": score_table(sets),
             "REMARKS": remark_list(sets),
             "LEGEND": _legend(sets, sample),
@@ -113,4 +115,6 @@ def _charts(sets: Sequence[MoleculeSet], sample: ReferenceSample | None) -> str:
 def _choice(sets: Sequence[MoleculeSet], num_shown: int) -> str:
     if all(len(s.entries) <= num_shown for s in sets):
         return "All records, valid or not."
-    return f"At most {num_shown:,} records of each file, evenly spaced through it, valid or not: nobody has picked them."
+    return (
+        f"At most {num_shown:,} records of each file, evenly spaced through it, valid or not: nobody has picked them."
+    )

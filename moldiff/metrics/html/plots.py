@@ -78,7 +78,7 @@ def bar_chart(
             box = f'x="{_n(left)}" y="{_n(_BOTTOM - tall)}" width="{_n(max(wide - 1, 1))}" height="{_n(tall)}"'
             parts.append(f'<rect class="{kind}" {box}>{label}</rect>')
         parts.append(f'<text x="{_n(middle)}" y="{_BOTTOM + 15}" text-anchor="middle">{escape(name)}</text>')
-    return _chart(title, unit, parts)
+    return _chart(title, f"{unit}, up to {100 * highest:.2g}", parts)
 
 
 def ticks(low: float, high: float, most: int = 5) -> list[float]:
@@ -86,8 +86,8 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
     raw = (high - low) / most
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * (1 - 1e-9))
-    if high == 180 and step in (20, 50):
-        step = 30 if step == 20 else 60  # degrees
+    if low == 0 and high == 180:
+        step = 60  # degrees
     first = math.ceil(low / step - 1e-9)
     return [round(k * step, 10) for k in range(first, math.floor(high / step + 1e-9) + 1)]
 

@@ -22,7 +22,7 @@ def score_table(sets: Sequence[MoleculeSet]) -> str:
         columns = [{row.path: row for row in table.get(title, [])} for table in tables]
         labels = {path: row.label for column in columns for path, row in column.items()}
         body += [_row(path, label, columns, calibrated) for path, label in labels.items()]
-    return f"<table><thead><tr><th></th>{heads}{real}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+    return f"<table><thead><tr><th></th>{real}{heads}</tr></thead><tbody>{''.join(body)}</tbody></table>"
 
 
 def remark_list(sets: Sequence[MoleculeSet]) -> str:
@@ -44,9 +44,11 @@ def _row(path: str, label: str, columns: Sequence[dict[str, Row]], calibrated: b
         cells.append('<td class="value"></td><td class="origin"></td>' if row is None else _cells(row))
         real += [] if row is None or row.real in real else [row.real]
     last = f'<td class="real">{escape(" / ".join(real))}</td>' if calibrated else ""
-    return f'<tr data-score="{escape(path)}"><th scope="row"{part}>{escape(label.strip())}</th>{"".join(cells)}{last}</tr>'
+    return (
+        f'<tr data-score="{escape(path)}"><th scope="row"{part}>{escape(label.strip())}</th>{last}{"".join(cells)}</tr>'
+    )
 
 
 def _cells(row: Row) -> str:
-    origin = " ".join(f"{row.interval}  {row.origin}".split())
+    origin = " ".join(f"{row.interval}  {row.origin}".replace("[", "[ ").split()).replace("[ ", "[")
     return f'<td class="value">{escape(row.value)}</td><td class="origin">{escape(origin)}</td>'

@@ -50,6 +50,7 @@
     viewer.addModel().addAtoms(atomsOf(molecules[view.dataset.molecule]));
     viewer.setStyle({}, { stick: { radius: 0.13 }, sphere: { scale: 0.23 } });
     viewer.zoomTo();
+    viewer.zoom(1.25);
     viewer.render();
     solid.viewer = viewer;
     open.push(solid);
