@@ -38,7 +38,7 @@ def drawing(mol: Chem.Mol, valid: bool, faults: Collection[int] = ()) -> str:
             flat = _flat(_graph(mol, faults), valid)
             marked = [atom.GetIdx() for atom in flat.GetAtoms() if atom.HasProp(_MARK)]
             canvas = rdMolDraw2D.MolDraw2DSVG(_WIDTH, _HEIGHT)
-            options = canvas.drawOptions()
+            options: Any = canvas.drawOptions()  # the stubs know no attributes
             options.clearBackground = False
             options.prepareMolsBeforeDrawing = False
             options.fixedBondLength = 26
@@ -96,17 +96,17 @@ def _graph(mol: Chem.Mol, faults: Collection[int]) -> Chem.RWMol:
 
 
 def _flat(graph: Chem.RWMol, valid: bool) -> Chem.Mol:
-    settings = Chem.RemoveHsParameters()
+    settings: Any = Chem.RemoveHsParameters()  # the stubs know no attributes
     if valid:
         Chem.SanitizeMol(graph)
         if graph.GetNumConformers():
             Chem.AssignStereochemistryFrom3D(graph)
-        settings.removeDefiningBondStereo = True  # type: ignore[assignment]  # also hydrogens of imines
+        settings.removeDefiningBondStereo = True  # also hydrogens of imines
         flat = Chem.RemoveHs(graph, settings)
         Chem.Kekulize(flat, clearAromaticFlags=True)
     else:
-        settings.updateExplicitCount = True  # type: ignore[assignment]
-        settings.showWarnings = False  # type: ignore[assignment]
+        settings.updateExplicitCount = True
+        settings.showWarnings = False
         graph.UpdatePropertyCache(strict=False)
         flat = Chem.RemoveHs(graph, settings, sanitize=False)
         flat.UpdatePropertyCache(strict=False)
