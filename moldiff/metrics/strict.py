@@ -144,12 +144,17 @@ def atom_faults(mol: Chem.Mol) -> list[AtomFault]:
         place, charge = atom.GetIdx(), atom.GetFormalCharge()
         allowed = STRICT_VALENCES.get((atom.GetAtomicNum(), charge))
         if allowed is None:
-            faults.append(AtomFault(place, Cause.VALENCE, f"charge {charge:+d}, which the rule does not know"))
+            unknown = (
+                f"charge {charge:+d}, which the rule does not know" if charge else "no valence that the rule knows"
+            )
+            faults.append(AtomFault(place, Cause.VALENCE, unknown))
         elif total not in allowed:
             cause = Cause.VALENCE if total > max(allowed) else Cause.RADICAL
             expected = " or ".join(map(str, sorted(allowed)))
             charged = f" at charge {charge:+d}" if charge else ""
-            faults.append(AtomFault(place, cause, f"{total} bonds{charged}, expected {expected}"))
+            faults.append(
+                AtomFault(place, cause, f"{total} bond{'' if total == 1 else 's'}{charged}, expected {expected}")
+            )
         elif atom.GetNumRadicalElectrons():
             faults.append(AtomFault(place, Cause.RADICAL, "marked as a radical"))
     return faults

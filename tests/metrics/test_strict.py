@@ -121,6 +121,7 @@ def test_counting() -> None:
         ("[H][C]([H])([H])([H])[H]", AtomFault(1, Cause.VALENCE, "5 bonds, expected 4")),
         ("[H][N+]([H])[H]", AtomFault(1, Cause.RADICAL, "3 bonds at charge +1, expected 4")),
         ("[H+]", AtomFault(0, Cause.VALENCE, "charge +1, which the rule does not know")),
+        ("[Fe]", AtomFault(0, Cause.VALENCE, "no valence that the rule knows")),
         ("[H][P]([H])([H])[H]", AtomFault(1, Cause.RADICAL, "4 bonds, expected 3 or 5")),
     ],
 )

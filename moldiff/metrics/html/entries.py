@@ -21,7 +21,7 @@ _NAMED = 3  # atoms at fault that a reason names
 _REASONS = {
     Cause.MISSING: "nothing there: unreadable, without atoms, or without finite coordinates",
     Cause.NO_BONDS: "no bonds",
-    Cause.VALENCE: "too many bonds",
+    Cause.VALENCE: "wrong valence",
     Cause.RADICAL: "bonds are missing",
     Cause.FRAGMENTS: "in pieces",
     Cause.SANITIZE: "RDKit refuses it",
@@ -137,6 +137,9 @@ def _filled(mol: Chem.Mol) -> Chem.Mol:
     with rdBase.BlockLogs():
         try:
             copy.UpdatePropertyCache(strict=False)
+            Chem.FastFindRings(copy)
+            Chem.SetConjugation(copy)
+            Chem.SetHybridization(copy)  # says in which directions hydrogens go
             return Chem.AddHs(copy, addCoords=bool(copy.GetNumConformers()))
         except (ValueError, RuntimeError):
             return mol

@@ -13,6 +13,7 @@ from rdkit import Chem
 from moldiff.chem.files import MoleculeWriter, read_molecules
 from moldiff.metrics.evaluation import evaluate
 from moldiff.metrics.html import run_report
+from moldiff.metrics.html.entries import filled
 from moldiff.metrics.html.page import asset, script_json
 from moldiff.metrics.strict import Cause
 from moldiff.metrics.table import table_sections
@@ -96,7 +97,7 @@ def test_cards_count_what_the_report_counts(page: Page, mine: Path, ethanol: Pat
 
 def test_failures_name_the_reason_and_the_atom(page: Page) -> None:
     reasons = [e.text for e in page.all("div", "reason")]
-    assert any(re.fullmatch(r"bonds are missing: O3 has 1 bonds, expected 2", text) for text in reasons), reasons
+    assert any(re.fullmatch(r"bonds are missing: O3 has 1 bond, expected 2", text) for text in reasons), reasons
     assert "2 of 5 molecules failed. Records without a molecule: 5." in page.text
     assert [e.text for e in page.all("table", "causes")] == [f"1{Cause.MISSING}1{Cause.RADICAL}"]
 
@@ -124,6 +125,22 @@ def test_molecules_of_heavy_atoms(embed: Callable[[str], Chem.Mol], make_page: M
     data = json.loads(next(e.text for e in page.all("script") if e.attributes.get("id") == "molecules"))
     assert data["0-1"]["e"] == ["C", "C", "O"]
     assert not [e for e in page.all("input") if e.attributes["name"] == "novel"]  # there is no reference
+
+
+def test_hydrogens_are_put_where_they_belong(embed: Callable[[str], Chem.Mol]) -> None:
+    heavy = [Chem.RemoveHs(embed(smiles)) for smiles in ("CCO", "c1ccccc1", "CC(=O)N")]
+    whole, added = filled([*heavy, None])
+    assert added
+    assert whole[3] is None
+    for mol in whole[:3]:
+        assert mol is not None
+        distances = Chem.Get3DDistanceMatrix(mol)
+        lengths = [distances[b.GetBeginAtomIdx(), b.GetEndAtomIdx()] for b in mol.GetBonds()]
+        assert max(lengths) < 1.6
+        assert distances[distances > 0].min() > 0.9
+    same, added = filled(whole)
+    assert not added
+    assert same == whole
 
 
 def test_nothing_but_failures(make_page: MakePage, tmp_path: Path) -> None:
