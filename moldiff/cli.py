@@ -1,4 +1,4 @@
-"""The command line: `moldiff sample|evaluate|export|prepare-pocket`, and Lightning's `fit|validate|test`."""
+"""The command line: `moldiff sample|evaluate|report|export|prepare-pocket`, and Lightning's `fit|validate|test`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ New molecules in 3D by equivariant diffusion.
 
   sample          draw molecules from a trained model to an .sdf or .xyz file
   evaluate        score the molecules of a file
+  report          show the molecules of files in a web page: scores, distributions, 2D and 3D
   export          turn a training checkpoint into a model folder (weights, config, card)
   prepare-pocket  cut a pocket out of a protein, for training or sampling
   fit             train a model:        moldiff fit --config configs/qm9.yaml
@@ -24,6 +25,9 @@ New molecules in 3D by equivariant diffusion.
 moldiff COMMAND --help explains the options of a command.
 """
 TRAINER_COMMANDS = ("fit", "validate", "test")
+_REPEATED = {  # options that may be given several times
+    "molecules": "A .sdf, .sdf.gz, .xyz, .npz or .smi file; give it again for each further file (up to 6).",
+}
 _SWITCHES = {  # options without a value
     "overwrite": "Replace the output if it exists.",
     "dock": "With --pocket: dock each molecule with AutoDock Vina as well (seconds to minutes for each).",
@@ -45,6 +49,7 @@ def main(args: Sequence[str] | None = None) -> None:
     commands: dict[str, Callable[..., Any]] = {
         "sample": sample,
         "evaluate": evaluate,
+        "report": report,
         "export": export,
         "prepare-pocket": prepare_pocket,
     }
@@ -172,6 +177,37 @@ def evaluate(
     run_evaluate(molecules, reference, out, overwrite, groups, bonds, workers)
 
 
+def report(
+    molecules: list[str],
+    out: Path,
+    reference: str | None = "qm9",
+    num_shown: int = 100,
+    metrics: str = "basic,properties,geometry",
+    bonds: Literal["rdkit", "edm"] = "rdkit",
+    workers: int | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Show the molecules of one or more files in a web page: scores, distributions, a gallery in 2D and 3D, failures.
+
+    The page is one file and loads nothing from the network; several files stand side by side.
+
+    Args:
+        molecules: .sdf, .sdf.gz, .xyz, .npz or .smi files; each record counts as one requested molecule.
+        out: .html file to write.
+        reference: what the molecules are compared with: "qm9", or a file of one of these kinds; null = nothing.
+        num_shown: molecules of each file in the gallery, and of its failures, evenly spaced through the file.
+        metrics: groups of scores, separated by commas: basic, properties, geometry, diversity, strain, posebusters,
+            xtb, fcd.
+        bonds: how bonds are found in files without them: RDKit's rdDetermineBonds, or EDM's table of distances.
+        workers: processes; one per core if not given, unless there is little to do.
+        overwrite: replace the page if it exists.
+    """
+    from moldiff.metrics.html import run_report
+
+    groups = [name.strip() for name in metrics.split(",") if name.strip()]
+    run_report([Path(name) for name in molecules], out, reference, num_shown, overwrite, groups, bonds, workers)
+
+
 def export(checkpoint: Path, out: Path, card: Path | None = None) -> None:
     """Turn a training checkpoint into a model folder: model.safetensors, config.yaml, card.md.
 
@@ -235,7 +271,10 @@ def _call(name: str, function: Callable[..., Any], arguments: list[str]) -> None
     switches: dict[str | int, str] = {
         name: text for name, text in _SWITCHES.items() if name in function.__annotations__
     }
-    parser.add_function_arguments(function, skip={*switches})
+    repeated = {n: text for n, text in _REPEATED.items() if function.__annotations__.get(n) == "list[str]"}
+    parser.add_function_arguments(function, skip={*switches, *repeated})
+    for option, text in repeated.items():
+        parser.add_argument(f"--{option}", action="append", required=True, metavar="FILE", help=text)
     for switch, text in switches.items():
         parser.add_argument(f"--{switch}", action="store_true", help=text)
     function(**vars(parser.parse_args(arguments)))

@@ -77,7 +77,7 @@ def sample(model, *options, out="x.sdf"):
 
 # ---- all is well
 
-COMMANDS = ("sample", "evaluate", "export", "prepare-pocket", "fit", "validate", "test")
+COMMANDS = ("sample", "evaluate", "report", "export", "prepare-pocket", "fit", "validate", "test")
 
 
 @pytest.mark.parametrize("arguments", [[], ["-h"], ["--help"]])
@@ -93,6 +93,7 @@ def test_help_names_the_commands(arguments, capsys):
         ("sample", ["--num_samples", "--num_steps", "--num_atoms", "--seed", "--overwrite", "--device", "--model"]),
         ("evaluate", ["--molecules", "--reference", "--out", "--pocket", "--reference_ligand", "--dock", "--fast"]),
         ("evaluate", ["--molecules", "--reference", "--out", "--metrics", "--bonds", "--workers"]),
+        ("report", ["--molecules", "--reference", "--out", "--num_shown", "--metrics", "--bonds", "--overwrite"]),
         ("export", ["--checkpoint", "--out", "--card"]),
         ("prepare-pocket", ["--protein", "--ligand", "--residues", "--center", "--radius", "--out", "--id", "--split"]),
         ("fit", ["--config", "--ckpt_path", "--model.init_from", "--trainer.max_steps", "--data"]),

@@ -13,8 +13,11 @@ from moldiff.metrics.evaluation import evaluate
 from moldiff.metrics.groups import DEFAULT_METRICS, check_metrics
 from moldiff.metrics.report import Report, check_output
 
-_FEW = 500  # molecules that are not worth the start of worker processes for the quick scores
-_BONDS = {"rdkit": "RDKit's rdDetermineBonds", "edm": "EDM's table of distances"}
+FEW = 500
+"""Molecules that are not worth the start of worker processes for the quick scores."""
+
+BOND_RULES: dict[Bonds, str] = {"rdkit": "RDKit's rdDetermineBonds", "edm": "EDM's table of distances"}
+"""How bonds are found, in words."""
 
 
 def run_evaluate(
@@ -48,12 +51,13 @@ def run_evaluate(
     check_metrics(metrics)
     mols = read_molecules(molecules, bonds)
     if workers is None:
-        quick = len(mols) < _FEW and set(metrics) <= set(DEFAULT_METRICS)
+        quick = len(mols) < FEW and set(metrics) <= set(DEFAULT_METRICS)
         workers = 1 if quick else joblib.cpu_count()
     report = evaluate(mols, reference, metrics=metrics, workers=workers)
     if molecules.suffix.lower() in WITHOUT_BONDS:
+        rule = BOND_RULES[bonds]
         report = report.with_note(
-            f"the file holds no bonds: those of the strict rule and of the geometry are perceived by {_BONDS[bonds]}"
+            f"the file holds no bonds: those of the strict rule and of the geometry are perceived by {rule}"
         )
     sys.stdout.write(f"{molecules}: {report}\n")
     if out is not None:

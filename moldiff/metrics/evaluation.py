@@ -29,6 +29,7 @@ def evaluate(
     requested: int | None = None,
     metrics: Sequence[str] = DEFAULT_METRICS,
     workers: int = 1,
+    sample: ReferenceSample | None = None,
 ) -> Report:
     """Score molecules. One that failed stays in the denominators as None; one that crashes a check is named in a note.
 
@@ -40,6 +41,7 @@ def evaluate(
         requested: number of molecules that were asked for, if it is more than there are in `molecules`.
         metrics: groups of scores, of `moldiff.metrics.METRICS`.
         workers: processes; the scores do not depend on it.
+        sample: what distributions are compared with; that of the reference, if not given.
 
     Raises:
         ValueError: if there are no molecules, more than `requested`, or the reference or a group is unknown.
@@ -49,11 +51,10 @@ def evaluate(
     total = requested_count(len(molecules), requested)
     check_metrics(metrics)
     mols = list(_as_mols(molecules))
-    sample = None
     if isinstance(reference, str | os.PathLike):
         name = os.fspath(reference)
         reference = load_reference(name)
-        sample = bundled_sample(name) if name in BUNDLED else _user_sample(name, metrics, workers)
+        sample = sample or load_sample(name, metrics, workers)
     passes = Passes(mols, workers)
     judged = passes.verdicts()
     there = [verdict for verdict in judged if verdict.num_atoms]
@@ -71,8 +72,22 @@ def evaluate(
     )
 
 
+def load_sample(name: str, metrics: Sequence[str] = DEFAULT_METRICS, workers: int = 1) -> ReferenceSample:
+    """The molecules of a reference that others are compared with, and what they score themselves.
+
+    Args:
+        name: "qm9", or the path of a file (see `read_molecules`).
+        metrics: groups of scores that the molecules of a file are given.
+        workers: processes.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file cannot be read.
+    """
+    return bundled_sample(name) if name in BUNDLED else _user_sample(name, metrics, workers)
+
+
 def _user_sample(path: str, metrics: Sequence[str], workers: int) -> ReferenceSample:
-    """The molecules of a user's reference, and what they score themselves."""
     molecules = read_molecules(path)
     sample = ReferenceSample.of(os.path.basename(path), molecules)
     some = molecules[:: -(-len(molecules) // _CALIBRATED)]

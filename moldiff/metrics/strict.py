@@ -121,18 +121,45 @@ def strict_verdict(molecule: Chem.Mol | None) -> StrictVerdict:
     return StrictVerdict(None, canonical_smiles(mol), Chem.GetFormalCharge(mol))
 
 
-def _valence_fault(mol: Chem.Mol) -> Cause | None:
-    bonds = [0] * mol.GetNumAtoms()
+@dataclass(frozen=True)
+class AtomFault:
+    """One atom that the strict rule does not accept."""
+
+    atom: int  # its place in the molecule
+    cause: Cause  # VALENCE or RADICAL
+    text: str  # "4 bonds, expected 3"
+
+
+def atom_faults(mol: Chem.Mol) -> list[AtomFault]:
+    """Atoms of a molecule in a Kekulé form with too many or too few bonds, of unknown kinds, or marked as radicals."""
+    bonds, faults = [0] * mol.GetNumAtoms(), []
     for bond in mol.GetBonds():
         order = _ORDERS.get(bond.GetBondType())
-        if order is None:
-            return Cause.VALENCE
-        bonds[bond.GetBeginAtomIdx()] += order
-        bonds[bond.GetEndAtomIdx()] += order
-    radical = False
+        for atom in (bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()):
+            if order is None:
+                faults.append(AtomFault(atom, Cause.VALENCE, f"a bond of kind {str(bond.GetBondType()).lower()}"))
+            else:
+                bonds[atom] += order
     for atom, total in zip(mol.GetAtoms(), bonds, strict=True):
-        allowed = STRICT_VALENCES.get((atom.GetAtomicNum(), atom.GetFormalCharge()))
-        if allowed is None or total > max(allowed):
-            return Cause.VALENCE
-        radical |= total not in allowed or atom.GetNumRadicalElectrons() > 0
-    return Cause.RADICAL if radical else None
+        place, charge = atom.GetIdx(), atom.GetFormalCharge()
+        allowed = STRICT_VALENCES.get((atom.GetAtomicNum(), charge))
+        if allowed is None:
+            unknown = (
+                f"charge {charge:+d}, which the rule does not know" if charge else "no valence that the rule knows"
+            )
+            faults.append(AtomFault(place, Cause.VALENCE, unknown))
+        elif total not in allowed:
+            cause = Cause.VALENCE if total > max(allowed) else Cause.RADICAL
+            expected = " or ".join(map(str, sorted(allowed)))
+            charged = f" at charge {charge:+d}" if charge else ""
+            faults.append(
+                AtomFault(place, cause, f"{total} bond{'' if total == 1 else 's'}{charged}, expected {expected}")
+            )
+        elif atom.GetNumRadicalElectrons():
+            faults.append(AtomFault(place, Cause.RADICAL, "marked as a radical"))
+    return faults
+
+
+def _valence_fault(mol: Chem.Mol) -> Cause | None:
+    causes = {fault.cause for fault in atom_faults(mol)}
+    return Cause.VALENCE if Cause.VALENCE in causes else Cause.RADICAL if causes else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from moldiff.metrics.distributions import Distance
@@ -41,20 +42,42 @@ _LABELS = {
 _TYPES_SHOWN = 3  # of bonds, angles and torsions, the commonest first
 
 
+@dataclass(frozen=True)
+class Row:
+    """One score as text."""
+
+    path: str  # "strict.causes.valence"
+    label: str  # of a part of the score above it: begins with two blanks
+    value: str  # of shares in percent
+    interval: str  # 95 %; empty if there is none
+    real: str  # what real molecules score, or –
+    origin: str  # the counts that it comes from
+
+
+def table_sections(report: Report) -> dict[str, list[Row]]:
+    """The rows of each section of the table, by its title, without empty sections."""
+    scores, real = report.scores(), report.real()
+    sections = {
+        title: [_row(path, label, scores[path], real.get(path)) for path, label in _labelled(scores, prefix)]
+        for prefix, title in _SECTIONS.items()
+    }
+    return {title: rows for title, rows in sections.items() if rows}
+
+
 def report_table(report: Report) -> str:
     """Each share in percent, each mean, each distance, with its 95 % interval and the counts that it comes from."""
-    scores, real = report.scores(), report.real()
+    calibrated = report.calibration is not None
     lines = [f"{report.requested:,} molecules requested; shares in percent, with 95 % intervals and counts"]
-    if report.calibration is not None:
+    if calibrated:
         lines += ["", f"  {'':<24} {'score':>6}  {'95 % interval':<16}  {'real':>6}"]
-    for prefix, title in _SECTIONS.items():
-        rows = [
-            _row(label, scores[path], report.calibration is not None, real.get(path))
-            for path, label in _labelled(scores, prefix)
-        ]
-        if rows:
-            lines += ["", title, *rows]
-    lines.append("")
+    for title, rows in table_sections(report).items():
+        lines += ["", title, *(_line(row, calibrated) for row in rows)]
+    return "\n".join([*lines, "", *remarks(report)])
+
+
+def remarks(report: Report) -> list[str]:
+    """What a reader must know to understand the table, a line each."""
+    lines = []
     if report.reference is not None:
         lines.append(f"Novel: not in {report.reference}")
     if report.calibration is not None:
@@ -62,7 +85,7 @@ def report_table(report: Report) -> str:
     if report.sizes.num_molecules:
         sizes = report.sizes
         lines.append(f"Mean size: {sizes.mean_atoms:.1f} atoms, {sizes.mean_heavy_atoms:.1f} of them heavy")
-    return "\n".join([*lines, *(f"Note: {note}" for note in report.notes)])
+    return [*lines, *(f"Note: {note}" for note in report.notes)]
 
 
 def _labelled(scores: dict[str, Score], prefix: str) -> Iterator[tuple[str, str]]:
@@ -82,10 +105,13 @@ def _labelled(scores: dict[str, Score], prefix: str) -> Iterator[tuple[str, str]
             yield typed, f"  {typed.removeprefix(of_types)}"
 
 
-def _row(name: str, score: Score, calibrated: bool, real: float | None) -> str:
-    """One line: the figure, its interval, what real molecules score, and what it comes from."""
-    middle = (f"{_figure(score, real):>6}  " if calibrated else "") + _origin(score)
-    return f"  {name:<24} {_value(score):>6}  {_interval(score):<16}  {middle}".rstrip()
+def _row(path: str, label: str, score: Score, real: float | None) -> Row:
+    return Row(path, label, _value(score), _interval(score), _figure(score, real), _origin(score))
+
+
+def _line(row: Row, calibrated: bool) -> str:
+    middle = (f"{row.real:>6}  " if calibrated else "") + row.origin
+    return f"  {row.label:<24} {row.value:>6}  {row.interval:<16}  {middle}".rstrip()
 
 
 def _value(score: Score) -> str:

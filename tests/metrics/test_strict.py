@@ -8,7 +8,7 @@ from rdkit import Chem
 
 from moldiff.chem.arrays import MoleculeArrays, from_mol, to_mol
 from moldiff.metrics.novelty import HashSet
-from moldiff.metrics.strict import Cause, StrictScores, StrictVerdict, strict_verdict
+from moldiff.metrics.strict import AtomFault, Cause, StrictScores, StrictVerdict, atom_faults, strict_verdict
 
 Embed = Callable[[str], Chem.Mol]
 
@@ -113,3 +113,24 @@ def test_counting() -> None:
         Cause.MISSING: 2,
     }
     assert scores.valid.count + sum(share.count for share in scores.causes.values()) == 6
+
+
+@pytest.mark.parametrize(
+    ("smiles", "fault"),
+    [
+        ("[H][C]([H])([H])([H])[H]", AtomFault(1, Cause.VALENCE, "5 bonds, expected 4")),
+        ("[H][N+]([H])[H]", AtomFault(1, Cause.RADICAL, "3 bonds at charge +1, expected 4")),
+        ("[H+]", AtomFault(0, Cause.VALENCE, "charge +1, which the rule does not know")),
+        ("[Fe]", AtomFault(0, Cause.VALENCE, "no valence that the rule knows")),
+        ("[H][P]([H])([H])[H]", AtomFault(1, Cause.RADICAL, "4 bonds, expected 3 or 5")),
+    ],
+)
+def test_atoms_at_fault_are_named(smiles: str, fault: AtomFault) -> None:
+    mol = molecule(smiles)
+    assert atom_faults(mol) == [fault]
+    assert strict_verdict(mol).cause is fault.cause
+
+
+@pytest.mark.parametrize("smiles", VALID)
+def test_no_atom_of_a_valid_molecule_is_at_fault(smiles: str, embed: Embed) -> None:
+    assert atom_faults(embed(smiles)) == []
