@@ -38,17 +38,15 @@ def remark_list(sets: Sequence[MoleculeSet]) -> str:
 
 def _row(path: str, label: str, columns: Sequence[dict[str, Row]], calibrated: bool) -> str:
     part = ' class="part"' if label.startswith("  ") else ""
-    cells, real = [], []
-    for column in columns:
-        row = column.get(path)
-        cells.append('<td class="value"></td><td class="origin"></td>' if row is None else _cells(row))
-        real += [] if row is None or row.real in real else [row.real]
-    last = f'<td class="real">{escape(" / ".join(real))}</td>' if calibrated else ""
-    return (
-        f'<tr data-score="{escape(path)}"><th scope="row"{part}>{escape(label.strip())}</th>{last}{"".join(cells)}</tr>'
-    )
+    rows = [column.get(path) for column in columns]
+    real = {row.real for row in rows if row is not None}
+    differ = len(real) > 1  # distances depend on the size of the file: each then has its own beside it
+    cells = "".join('<td class="value"></td><td class="origin"></td>' if r is None else _cells(r, differ) for r in rows)
+    last = f'<td class="real">{"" if differ else escape("".join(real))}</td>' if calibrated else ""
+    return f'<tr data-score="{escape(path)}"><th scope="row"{part}>{escape(label.strip())}</th>{last}{cells}</tr>'
 
 
-def _cells(row: Row) -> str:
+def _cells(row: Row, with_real: bool) -> str:
     origin = " ".join(f"{row.interval}  {row.origin}".replace("[", "[ ").split()).replace("[ ", "[")
+    origin += f"; real {row.real}" if with_real else ""
     return f'<td class="value">{escape(row.value)}</td><td class="origin">{escape(origin)}</td>'

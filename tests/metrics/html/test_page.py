@@ -104,6 +104,9 @@ def test_failures_name_the_reason_and_the_atom(page: Page) -> None:
 
 def test_files_stand_side_by_side(both: Page, page: Page) -> None:
     assert [e.text for e in both.all("th") if e.attributes.get("colspan") == "2"] == ["mine.sdf", "qm9_200.sdf"]
+    rows = {e.attributes["data-score"]: e.text for e in both.all("tr") if "data-score" in e.attributes}
+    assert "; real" not in rows["edm.valid"]  # the same beside both
+    assert len(re.findall(r"; real \d", rows["geometry.distances.angles"])) == 2  # smaller for the larger file
     assert len(both.all("div", "columns")) == 2  # gallery and failures
     assert page.all("div", "columns") == []
     assert {"real", "f0", "f1"} <= {c for e in both.all("path") for c in e.attributes.get("class", "").split()}
