@@ -3,19 +3,52 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Protocol
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from moldiff.data.batch import MolBatch
 from moldiff.diffusion.grid import GeometricGrid, TimeGrid, UniformGrid
-from moldiff.diffusion.joint import JointProcess
 from moldiff.diffusion.noise import Noise
 from moldiff.diffusion.process import StepOptions
 from moldiff.diffusion.settings import Configured
 from moldiff.models.denoiser import Context, Denoiser, Prediction
+
+
+class MoleculeProcess(Protocol):
+    """What a sampler asks of a `JointProcess`, or of what is wrapped around one."""
+
+    def prior(self, mask: Bool[Tensor, "B N"], noise: Noise) -> MolBatch:
+        """Molecules at t = 1, of the sizes that the mask tells."""
+
+    def estimate(self, noisy: MolBatch, output: Prediction, t: Float[Tensor, " B"]) -> Prediction:
+        """The clean estimate that the output of a denoiser stands for."""
+
+    def step(
+        self,
+        noisy: MolBatch,
+        estimate: Prediction,
+        t: Float[Tensor, " B"],
+        s: Float[Tensor, " B"],
+        noise: Noise,
+        options: StepOptions,
+    ) -> MolBatch:
+        """Go from time t to s <= t."""
+
+    def decode(self, estimate: Prediction, mask: Bool[Tensor, "B N"]) -> MolBatch:
+        """The molecules that a final estimate stands for."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Noisy molecules that a sampler starts from, in place of those at t = 1."""
+
+    batch: MolBatch
+    time: float
 
 
 class Sampler(Configured, ABC):
@@ -25,11 +58,12 @@ class Sampler(Configured, ABC):
     def __call__(
         self,
         denoiser: Denoiser,
-        process: JointProcess,
+        process: MoleculeProcess,
         mask: Bool[Tensor, "B N"],
         num_steps: int,
         noise: Noise,
         context: Context | None = None,
+        start: Start | None = None,
     ) -> MolBatch:
         """Molecules of the sizes that the mask tells; the same noise gives the same molecules."""
 
@@ -51,15 +85,17 @@ class EulerSampler(Sampler):
     def __call__(
         self,
         denoiser: Denoiser,
-        process: JointProcess,
+        process: MoleculeProcess,
         mask: Bool[Tensor, "B N"],
         num_steps: int,
         noise: Noise,
         context: Context | None = None,
+        start: Start | None = None,
     ) -> MolBatch:
         """See `Sampler`. One evaluation of the network a step."""
-        x, context = process.prior(mask, noise), context or Context()
-        times = self.grid(num_steps).to(mask.device)
+        context, times = context or Context(), self.grid(num_steps).to(mask.device)
+        x = process.prior(mask, noise) if start is None else start.batch
+        times = times if start is None else _from(times, start.time)
         estimate = _estimate(denoiser, process, x, times[0], context)
         for t, s in pairwise(times[:-1]):
             x = process.step(x, estimate, _rows(t, mask), _rows(s, mask), noise, self.options)
@@ -78,14 +114,15 @@ class AncestralSampler(Sampler):
     def __call__(
         self,
         denoiser: Denoiser,
-        process: JointProcess,
+        process: MoleculeProcess,
         mask: Bool[Tensor, "B N"],
         num_steps: int,
         noise: Noise,
         context: Context | None = None,
+        start: Start | None = None,
     ) -> MolBatch:
         """See `Sampler`. One evaluation of the network a step."""
-        return self.steps(denoiser, process, mask, num_steps, noise, context)
+        return self.steps(denoiser, process, mask, num_steps, noise, context, start)
 
 
 class HeunSampler(Sampler):
@@ -103,15 +140,17 @@ class HeunSampler(Sampler):
     def __call__(
         self,
         denoiser: Denoiser,
-        process: JointProcess,
+        process: MoleculeProcess,
         mask: Bool[Tensor, "B N"],
         num_steps: int,
         noise: Noise,
         context: Context | None = None,
+        start: Start | None = None,
     ) -> MolBatch:
         """See `Sampler`."""
-        x, context = process.prior(mask, noise), context or Context()
-        times = self.grid(num_steps).to(mask.device)
+        context, times = context or Context(), self.grid(num_steps).to(mask.device)
+        x = process.prior(mask, noise) if start is None else start.batch
+        times = times if start is None else _from(times, start.time)
         estimate = _estimate(denoiser, process, x, times[0], context)
         for t, s in pairwise(times[:-1]):
             first = process.step(x, estimate, _rows(t, mask), _rows(s, mask), noise, self.options)
@@ -126,10 +165,15 @@ class HeunSampler(Sampler):
 
 
 def _estimate(
-    denoiser: Denoiser, process: JointProcess, x: MolBatch, t: Float[Tensor, ""], context: Context
+    denoiser: Denoiser, process: MoleculeProcess, x: MolBatch, t: Float[Tensor, ""], context: Context
 ) -> Prediction:
     rows = _rows(t, x.mask)
     return process.estimate(x, denoiser(x, rows, context), rows)
+
+
+def _from(times: Float[Tensor, " T"], start: float) -> Float[Tensor, " S"]:
+    """The times of a grid from one in between on."""
+    return torch.cat([times.new_tensor([start]), times[times < start]])
 
 
 def _rows(t: Float[Tensor, ""], mask: Bool[Tensor, "B N"]) -> Float[Tensor, " B"]:
