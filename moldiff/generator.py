@@ -142,8 +142,8 @@ class MoleculeGenerator:
 
         Args:
             fragment: a molecule with coordinates, or its .sdf file (the first record), in one or more pieces. Where a
-                hydrogen is missing or a bond was cut, the rest of the molecule is joined; hydrogens that are given stay.
-                Models without hydrogens leave them out.
+                hydrogen is missing or a bond was cut, the rest of the molecule is joined; hydrogens that are given
+                stay. Models without hydrogens leave them out.
             anchors: numbers, from 1 as in the file, of the atoms that may get new bonds; if None, all with a free
                 valence.
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from moldiff.chem.arrays import MoleculeArrays
+from moldiff.chem.whole import is_whole
 from moldiff.data.batch import MolBatch
 from moldiff.data.molecules import to_arrays
 from moldiff.diffusion.fixed import FixedAtoms
@@ -126,7 +127,13 @@ def _denoise(
     device = next(model.denoiser.parameters()).device
     mask = torch.ones(len(indices), size, dtype=torch.bool, device=device)
     noise = MoleculeNoise(seed, indices.to(device))
+
+    def is_done(batch: MolBatch) -> Tensor:
+        arrays = to_arrays(batch, model.statistics.vocabulary)
+        whole = [is_whole(a, model.statistics.vocabulary.hydrogens) for a in arrays]
+        return torch.tensor(whole, device=device)
+
     with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
         if isinstance(process, FixedProcess):
-            return sample_around(model.sampler, model.denoiser, process, mask, num_steps, noise, context)
+            return sample_around(model.sampler, model.denoiser, process, mask, num_steps, noise, context, is_done)
         return model.sampler(model.denoiser, process, mask, num_steps, noise, context)

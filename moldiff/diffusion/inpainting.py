@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from moldiff.data.batch import MolBatch, pair_indices
@@ -13,12 +14,12 @@ from moldiff.diffusion.alignment import Motion
 from moldiff.diffusion.fixed import FixedAtoms
 from moldiff.diffusion.joint import JointProcess
 from moldiff.diffusion.noise import Noise
-from moldiff.diffusion.process import StepOptions
+from moldiff.diffusion.process import StepOptions, expand
 from moldiff.diffusion.sampler import Sampler, Start
-from moldiff.models.denoiser import Context, Denoiser, Prediction
+from moldiff.models.denoiser import FIELDS, Context, Denoiser, Prediction
 from moldiff.nn.geometry import centred, mean_position
 
-ROUNDS, ROUND_STEPS, RESTART = 12, 8, 0.6  # measured with benchmarks/fixed_parts.py
+ROUNDS, RESTART = 10, 0.7  # measured with benchmarks/fixed_parts.py
 _BEYOND = 1.0  # how far new atoms lie from the middle of the open ends, in distances of that from the fragment's middle
 
 
@@ -44,7 +45,7 @@ class FixedProcess:
         """Molecules at time t, with the mean of the clean ones."""
         mean = mean_position(clean.pos, clean.mask)
         noisy = self.process.corrupt(clean.replace(pos=centred(clean.pos, clean.mask)), t, noise)
-        return noisy.replace(pos=noisy.pos + mean)
+        return self._with_known_tokens(noisy.replace(pos=noisy.pos + mean))
 
     def estimate(self, noisy: MolBatch, output: Prediction, t: Float[Tensor, " B"]) -> Prediction:
         """The clean estimate with the fixed atoms as given."""
@@ -75,7 +76,7 @@ class FixedProcess:
         mean = mean_position(estimate.pos, noisy.mask)
         start = noisy.replace(pos=centred(noisy.pos, noisy.mask))
         end = self.process.step(start, replace(estimate, pos=estimate.pos - mean), t, s, noise, options)
-        return end.replace(pos=end.pos + mean)
+        return self._with_known_tokens(end.replace(pos=end.pos + mean))
 
     def decode(self, estimate: Prediction, mask: Bool[Tensor, "B N"]) -> MolBatch:
         """The molecules in the frame of the fixed atoms, which are exactly as given."""
@@ -83,6 +84,17 @@ class FixedProcess:
         out = self.process.decode(estimate, mask)
         moved = Motion.onto(out.pos[:, :n], given, turn=not self.in_place)(out.pos)
         return out.replace(pos=torch.cat([given, moved[:, n:]], 1))
+
+    def _with_known_tokens(self, noisy: MolBatch) -> MolBatch:
+        """Noisy molecules whose fixed atoms and bonds have true tokens already: those may be true at any time."""
+        fields = {}
+        for name in FIELDS[1:]:
+            value, known = getattr(noisy, name), getattr(self.fixed.atoms, name)
+            if value is not None and not value.is_floating_point():
+                fields[name] = torch.cat([known.expand(len(noisy), -1), value[:, known.shape[1] :]], 1)
+        if "bond_types" in fields:
+            fields["bond_types"] = fields["bond_types"].masked_fill(self._most_bonds(noisy.mask.shape[1]) == 0, 0)
+        return noisy.replace(**fields)
 
     def _guess(self, mask: Bool[Tensor, "B N"]) -> MolBatch:
         """Where atoms might be: the new ones all in one point, beyond the atoms that may bind them."""
@@ -106,10 +118,14 @@ class FixedProcess:
         """No bonds from fixed to new atoms beyond the free valences."""
         if estimate.bond_types is None:
             return estimate
-        i, j = pair_indices(num_atoms, estimate.pos.device)
-        n, orders = len(self.fixed), torch.arange(estimate.bond_types.shape[-1], device=i.device)
-        most = torch.where((i >= n) & (j < n), self.fixed.free[j.clamp(max=n - 1)], len(orders))
-        return replace(estimate, bond_types=estimate.bond_types.masked_fill(orders > most[:, None], 0))
+        orders = torch.arange(estimate.bond_types.shape[-1], device=estimate.pos.device)
+        ruled_out = orders > self._most_bonds(num_atoms)[:, None]
+        return replace(estimate, bond_types=estimate.bond_types.masked_fill(ruled_out, 0))
+
+    def _most_bonds(self, num_atoms: int) -> Int[Tensor, " P"]:
+        """The highest bond order that each pair may have; 3 where the fixed atoms say nothing of it."""
+        n, (i, j) = len(self.fixed), pair_indices(num_atoms, self.fixed.free.device)
+        return torch.where((i >= n) & (j < n), self.fixed.free[j.clamp(max=n - 1)], 3)
 
 
 def sample_around(
@@ -120,20 +136,32 @@ def sample_around(
     num_steps: int,
     noise: Noise,
     context: Context,
-    rounds: int = ROUNDS,
+    is_done: Callable[[MolBatch], Bool[Tensor, " B"]],
 ) -> MolBatch:
     """Molecules around fixed atoms, drawn in rounds.
 
-    A first pass leaves the new atoms at odds with the fixed ones, of which its noise knew little. Each further round
-    noises the molecule, fixed atoms in place, part of the way back and denoises it again, which brings both into
-    harmony (as the resampling of RePaint, Lugmayr 2022). Since the noise of training is aligned to the data, whole
-    molecules are noised and not steps. All rounds but the last are short.
+    A first pass often leaves the new atoms at odds with the fixed ones, of which their noise knew little. A further
+    round noises the molecule part of the way back, fixed atoms in place, and denoises it again, which brings both into
+    harmony (as the resampling of RePaint, Lugmayr 2022; since the noise of training is aligned to the data, whole
+    molecules are noised, not steps). A molecule that `is_done` after a round is kept as it is; the others go on, for
+    `ROUNDS` rounds at most.
     """
+    out = sampler(denoiser, process, mask, num_steps, noise, context)
     t = torch.full((len(mask),), RESTART, device=mask.device)
-    start: Start | None = None
-    for left in range(rounds, -1, -1):
-        out = sampler(
-            denoiser, process, mask, min(num_steps, ROUND_STEPS) if left else num_steps, noise, context, start
-        )
-        start = Start(process.corrupt(out, t, noise), RESTART) if left else None
+    for _ in range(ROUNDS):
+        done = is_done(out)
+        if done.all():
+            break
+        start = Start(process.corrupt(out, t, noise), RESTART)
+        again = sampler(denoiser, process, mask, num_steps, noise, context, start)
+        out = _chosen(done, out, again)
     return out
+
+
+def _chosen(first: Bool[Tensor, " B"], one: MolBatch, other: MolBatch) -> MolBatch:
+    """Molecules of one batch where `first` is true, else of the other."""
+    fields = {}
+    for name in FIELDS:
+        a, b = getattr(one, name), getattr(other, name)
+        fields[name] = None if a is None else torch.where(expand(first.float(), a) > 0, a, b)
+    return one.replace(**fields)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -19,6 +19,7 @@ from moldiff.diffusion.settings import Configured
 from moldiff.models.denoiser import Context, Denoiser, Prediction
 
 
+@runtime_checkable
 class MoleculeProcess(Protocol):
     """What a sampler asks of a `JointProcess`, or of what is wrapped around one."""
 
