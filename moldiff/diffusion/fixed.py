@@ -50,12 +50,10 @@ def fix_atoms(
     Raises:
         ValueError: if the fragment cannot be read or used, or no atom may get a new bond, or one that must get one.
     """
-    mol = fragment
-    if not isinstance(mol, Chem.Mol):
-        mol = read_molecules(fragment)[0]  # type: ignore[arg-type]
-        if mol is None:
-            raise ValueError(f"the first record of {fragment} cannot be read; give an .sdf file with a fragment")
-    mol = Chem.Mol(mol)
+    given = fragment if isinstance(fragment, Chem.Mol) else read_molecules(fragment)[0]
+    if given is None:
+        raise ValueError(f"the first record of {fragment} cannot be read; give an .sdf file with a fragment")
+    mol = Chem.Mol(given)
     for atom in mol.GetAtoms():
         atom.SetNoImplicit(True)  # what is not there is an open valence
         atom.SetNumExplicitHs(0)
