@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
@@ -86,6 +87,8 @@ def sample(
     pocket: Path | None = None,
     reference_ligand: Path | None = None,
     center: str | None = None,
+    fix: Path | None = None,
+    anchors: str | None = None,
     overwrite: bool = False,
 ) -> None:
     """Draw molecules from a trained model and write them with bonds, charges and properties.
@@ -107,6 +110,10 @@ def sample(
         reference_ligand: .sdf file of a ligand in the pocket: new molecules get its place and number of heavy atoms.
         center: x,y,z in Å, written as --center=-1.5,20,3: the mean position of the new molecules, if there is no
             reference ligand.
+        fix: .sdf file of a fragment, or several in one record, that all molecules hold as their first atoms, joined
+            where bonds or hydrogens are missing; in a pocket it keeps its place.
+        anchors: with `fix`, the atoms that may get new bonds, numbered from 1 as in the file: 1,5; if not given, all
+            with a free valence.
         overwrite: replace the file if it exists.
     """
     from concurrent.futures import ThreadPoolExecutor
@@ -118,19 +125,27 @@ def sample(
     from moldiff.generator import MoleculeGenerator
 
     def write(batch: SampledBatch) -> int:
-        mols = [generator.record(m, i, seed, steps) for i, m in zip(batch.indices, batch.molecules, strict=True)]
+        mols = [
+            generator.record(m, i, seed, steps, num_fixed) for i, m in zip(batch.indices, batch.molecules, strict=True)
+        ]
         for index, mol in zip(batch.indices, mols, strict=True):
             writer.write(mol, place=index)
         return sum(mol.GetIntProp("moldiff_valid") for mol in mols)
 
     if pocket is None and (reference_ligand is not None or center is not None):
         raise ValueError("a reference ligand or a center needs a pocket: give --pocket, a .pdb or .cif file")
+    if anchors is not None and (fix is None or not re.fullmatch(r"\d+(,\d+)*", anchors)):
+        raise ValueError(f"got --anchors {anchors}; expected numbers such as 1,5 together with --fix, an .sdf file")
     prepare_process()
     with MoleculeWriter(out, overwrite) as writer, ThreadPoolExecutor(1) as worker:  # writes while the next is denoised
         generator = MoleculeGenerator.from_pretrained(model, device, precision)
         steps = num_steps or generator.model.num_steps
         site = generator.site(pocket, reference_ligand, numbers(center) if center else None) if pocket else None
-        batches = generator.stream(num_samples, seed, num_steps, num_atoms, batch_size, site=site)
+        fixed = (
+            generator.fixed(fix, [int(number) for number in anchors.split(",")] if anchors else None) if fix else None
+        )
+        num_fixed = 0 if fixed is None else len(fixed)
+        batches = generator.stream(num_samples, seed, num_steps, num_atoms, batch_size, site=site, fixed=fixed)
         valid = sum(count.result() for count in _one_ahead(worker.submit(write, batch) for batch in batches))
     sys.stdout.write(f"{num_samples} molecules written to {out}, {valid} of them valid (strict rule)\n")
 

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from moldiff.chem.arrays import MoleculeArrays, sanitized, to_mol
 from moldiff.chem.files import MoleculeWriter
 from moldiff.chem.pocket import Pocket
+from moldiff.diffusion.fixed import FixedAtoms, fix_atoms
 from moldiff.diffusion.generate import SampledBatch, generate
 from moldiff.diffusion.model import CONFIG, Model, read_model
 from moldiff.diffusion.model_folder import write_model
@@ -85,6 +86,7 @@ class MoleculeGenerator:
         batch_size: int = 64,
         progress: bool = True,
         site: Site | None = None,
+        fixed: FixedAtoms | None = None,
     ) -> Samples:
         """Draw molecules.
 
@@ -96,18 +98,22 @@ class MoleculeGenerator:
             seed: of sizes and noise.
             num_steps: sampling steps; the model's default if None.
             num_atoms: atoms of each molecule, with hydrogens if the model makes them; if None, as many as the site's
-                reference ligand has, or drawn from the training sizes.
+                reference ligand has, or drawn from the training sizes (above the number of fixed atoms).
             batch_size: molecules that are denoised together.
             progress: show a progress bar.
             site: where in a protein pocket molecules are built (see `site`), for models that know pockets.
+            fixed: atoms that all molecules hold (see `fixed`): their first atoms. In a pocket they keep their place,
+                and the site's centre only tells which residues are near.
         """
         molecules: list[MoleculeArrays | None] = [None] * num_samples
-        for batch in self.stream(num_samples, seed, num_steps, num_atoms, batch_size, progress, site):
+        for batch in self.stream(num_samples, seed, num_steps, num_atoms, batch_size, progress, site, fixed):
             for index, molecule in zip(batch.indices, batch.molecules, strict=True):
                 molecules[index] = molecule
         done = tuple(molecule for molecule in molecules if molecule is not None)
         hydrogens = self.model.statistics.vocabulary.hydrogens
-        return Samples(done, seed, num_steps or self.model.num_steps, self.name, hydrogens)
+        return Samples(
+            done, seed, num_steps or self.model.num_steps, self.name, hydrogens, 0 if fixed is None else len(fixed)
+        )
 
     def stream(
         self,
@@ -118,17 +124,33 @@ class MoleculeGenerator:
         batch_size: int = 64,
         progress: bool = True,
         site: Site | None = None,
+        fixed: FixedAtoms | None = None,
     ) -> Iterator[SampledBatch]:
         """Draw molecules and give each batch, of similar sizes, when it is finished; arguments as in `sample`."""
-        batches = generate(self.model, num_samples, seed, num_steps, num_atoms, batch_size, self.bfloat16, site)
+        batches = generate(self.model, num_samples, seed, num_steps, num_atoms, batch_size, self.bfloat16, site, fixed)
         with tqdm(total=num_samples, unit="molecule", desc="sampling", disable=not progress) as bar:
             for batch in batches:
                 yield batch
                 bar.update(len(batch.indices))
 
-    def record(self, arrays: MoleculeArrays, index: int, seed: int, num_steps: int) -> Chem.Mol:
+    def record(self, arrays: MoleculeArrays, index: int, seed: int, num_steps: int, num_fixed: int = 0) -> Chem.Mol:
         """A molecule that this model has drawn, as it is written to files."""
-        return record(arrays, index, seed, num_steps, self.name, self.model.statistics.vocabulary.hydrogens)
+        return record(arrays, index, seed, num_steps, self.name, self.model.statistics.vocabulary.hydrogens, num_fixed)
+
+    def fixed(self, fragment: str | Path | Chem.Mol, anchors: Sequence[int] | None = None) -> FixedAtoms:
+        """Atoms to keep, to give to `sample`: a scaffold to decorate, a fragment to grow, fragments to link.
+
+        Args:
+            fragment: a molecule with coordinates, or its .sdf file (the first record), in one or more pieces. Where a
+                hydrogen is missing or a bond was cut, the rest of the molecule is joined; hydrogens that are given
+                stay. Models without hydrogens leave them out.
+            anchors: numbers, from 1 as in the file, of the atoms that may get new bonds; if None, all with a free
+                valence.
+
+        Raises:
+            ValueError: if the fragment cannot be read, the model does not know its elements, or it cannot grow.
+        """
+        return fix_atoms(fragment, self.model.statistics.vocabulary, anchors)
 
     def site(
         self,
@@ -184,11 +206,13 @@ class Samples:
     num_steps: int
     model: str
     hydrogens: bool = True  # whether they are atoms; if not, they are implicit
+    num_fixed: int = 0  # the first so many atoms of each were given
 
     @cached_property
     def raw(self) -> list[Chem.Mol]:
         """All molecules as drawn, not sanitized, with the properties that are written to files."""
-        return [record(a, i, self.seed, self.num_steps, self.model, self.hydrogens) for i, a in enumerate(self.arrays)]
+        common = (self.seed, self.num_steps, self.model, self.hydrogens, self.num_fixed)
+        return [record(arrays, i, *common) for i, arrays in enumerate(self.arrays)]
 
     @cached_property
     def mols(self) -> list[Chem.Mol | None]:
@@ -213,17 +237,26 @@ class Samples:
 
 
 def record(
-    arrays: MoleculeArrays, index: int, seed: int, num_steps: int, model: str, hydrogens: bool = True
+    arrays: MoleculeArrays,
+    index: int,
+    seed: int,
+    num_steps: int,
+    model: str,
+    hydrogens: bool = True,
+    num_fixed: int = 0,
 ) -> Chem.Mol:
     """A drawn molecule with a title and properties: seed, index, steps, model, `moldiff_valid` (the strict rule).
 
     If its coordinates are no finite numbers, which files cannot hold, it becomes a molecule without atoms. `hydrogens`:
-    whether they are atoms; if not, they are implicit, and judged as if they were there.
+    whether they are atoms; if not, they are implicit, and judged as if they were there. `num_fixed`: the first so many
+    atoms were given; their numbers, from 1, are written as `moldiff_fixed`.
     """
     mol = to_mol(arrays, hydrogens) if np.isfinite(arrays.positions).all() else Chem.Mol()
     mol.SetProp("_Name", f"{model}-seed{seed}-{index}")
     for key, value in (("seed", seed), ("index", index), ("num_steps", num_steps), ("model", model)):
         mol.SetProp(f"moldiff_{key}", str(value))
+    if num_fixed:
+        mol.SetProp("moldiff_fixed", ",".join(str(number + 1) for number in range(num_fixed)))
     judged = mol if hydrogens else Chem.AddHs(mol)
     mol.SetIntProp("moldiff_valid", int(strict_verdict(judged).smiles is not None))
     return mol

@@ -91,6 +91,7 @@ def test_help_names_the_commands(arguments, capsys):
     ("command", "options"),
     [
         ("sample", ["--num_samples", "--num_steps", "--num_atoms", "--seed", "--overwrite", "--device", "--model"]),
+        ("sample", ["--fix", "--anchors", "--pocket", "--reference_ligand", "--center"]),
         ("evaluate", ["--molecules", "--reference", "--out", "--pocket", "--reference_ligand", "--dock", "--fast"]),
         ("evaluate", ["--molecules", "--reference", "--out", "--metrics", "--bonds", "--workers"]),
         ("report", ["--molecules", "--reference", "--out", "--num_shown", "--metrics", "--bonds", "--overwrite"]),

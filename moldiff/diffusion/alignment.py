@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
@@ -24,11 +26,37 @@ def align(
         points = _assign(points, target, mask)
         if not turn:
             return points.to(noise.dtype)
-        u, _, vh = torch.linalg.svd(points.transpose(1, 2) @ target)
-        sign = torch.linalg.det(u @ vh)
-        u = torch.cat([u[:, :, :2], u[:, :, 2:] * sign[:, None, None]], -1)
-        aligned: Tensor = (points @ (u @ vh)).to(noise.dtype)
-    return aligned
+        return (points @ best_rotation(points, target)).to(noise.dtype)
+
+
+def best_rotation(points: Float[Tensor, "B N 3"], target: Float[Tensor, "B N 3"]) -> Float[Tensor, "B 3 3"]:
+    """The proper rotations R for which points @ R, both centred, come nearest to the target (Kabsch)."""
+    u, _, vh = torch.linalg.svd(points.transpose(1, 2) @ target)
+    sign = torch.linalg.det(u @ vh)
+    rotation: Tensor = torch.cat([u[:, :, :2], u[:, :, 2:] * sign[:, None, None]], -1) @ vh
+    return rotation
+
+
+@dataclass(frozen=True)
+class Motion:
+    """A rigid motion of each molecule, x -> x @ turn + shift, computed in float64 whatever the autocast."""
+
+    turn: Float[Tensor, "B 3 3"]
+    shift: Float[Tensor, "B 1 3"]  # Å
+
+    @staticmethod
+    def onto(points: Float[Tensor, "B N 3"], target: Float[Tensor, "B N 3"], turn: bool = True) -> Motion:
+        """The motion that brings points nearest to their targets (Kabsch); without `turn`, the best translation."""
+        x, y = points.double(), target.double()
+        a, b = x.mean(1, keepdim=True), y.mean(1, keepdim=True)
+        with torch.autocast(points.device.type, enabled=False):
+            best = best_rotation(x - a, y - b) if turn else torch.eye(3).to(x).expand(len(x), 3, 3)
+            return Motion(best, b - a @ best)
+
+    def __call__(self, points: Float[Tensor, "B N 3"]) -> Float[Tensor, "B N 3"]:
+        """Move points."""
+        with torch.autocast(points.device.type, enabled=False):
+            return (points.double() @ self.turn + self.shift).to(points.dtype)
 
 
 def _assign(noise: Tensor, data: Tensor, mask: Tensor) -> Tensor:

@@ -111,6 +111,10 @@ class CategoricalProcess(Process):
         """See `Process`: the likeliest class."""
         return estimate.argmax(-1)
 
+    def encode(self, clean: Int[Tensor, "B L"]) -> Float[Tensor, "B L K"]:
+        """See `Process`: one-hot."""
+        return F.one_hot(clean, self.num_classes).to(torch.get_default_dtype())
+
     def loss(
         self,
         output: Float[Tensor, "B L K"],

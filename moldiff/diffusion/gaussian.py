@@ -116,6 +116,10 @@ class GaussianProcess(Process):
         """See `Process`."""
         return estimate
 
+    def encode(self, clean: Float[Tensor, "B L K"]) -> Float[Tensor, "B L K"]:
+        """See `Process`."""
+        return clean
+
     def loss(
         self,
         output: Float[Tensor, "B L K"],

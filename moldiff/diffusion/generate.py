@@ -9,13 +9,17 @@ import torch
 from torch import Tensor
 
 from moldiff.chem.arrays import MoleculeArrays
+from moldiff.chem.whole import is_whole
 from moldiff.data.batch import MolBatch
 from moldiff.data.molecules import to_arrays
+from moldiff.diffusion.fixed import FixedAtoms
+from moldiff.diffusion.inpainting import FixedProcess, sample_around
+from moldiff.diffusion.joint import JointProcess
 from moldiff.diffusion.model import Model
 from moldiff.diffusion.noise import MoleculeNoise
 from moldiff.diffusion.site import Site
 from moldiff.diffusion.size_prior import SizePrior
-from moldiff.models.denoiser import Context
+from moldiff.models.denoiser import FIELDS, Context
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ def generate(
     batch_size: int = 64,
     bfloat16: bool = False,
     site: Site | None = None,
+    fixed: FixedAtoms | None = None,
 ) -> Iterator[SampledBatch]:
     """Draw molecules on the model's device and give each batch when it is finished.
 
@@ -42,7 +47,7 @@ def generate(
     which would be rounded otherwise in a padded row, does not depend on its company.
 
     Molecule i depends on the model, the seed, the number of steps and i only. Arguments as in
-    `MoleculeGenerator.sample`; `site`: where molecules are built, if in a pocket.
+    `MoleculeGenerator.sample`; `site`: where molecules are built, if in a pocket; `fixed`: atoms that all of them hold.
     """
     for name, value in (("num_samples", num_samples), ("batch_size", batch_size)):
         if value < 1:
@@ -55,23 +60,37 @@ def generate(
         raise ValueError(
             f"num_atoms must be at least 1: got {num_atoms}; leave it out to draw sizes from the training data"
         )
-    context = _context(model, site)
-    sizes = _sizes(model, num_samples, seed, num_atoms or (site.num_atoms if site is not None else None))
+    context, process = _context(model, site), _process(model, site, fixed)
+    if fixed is not None and model.process.processes.keys() != set(FIELDS):
+        raise ValueError(f"fixed atoms need a model of {', '.join(FIELDS)}: got {', '.join(model.process.processes)}")
+    wanted = num_atoms or (site.num_atoms if site is not None else None)
+    sizes = _sizes(model, num_samples, seed, wanted, 0 if fixed is None else len(fixed))
     for size in sorted(set(sizes.tolist()), reverse=True):
         same = (sizes == size).nonzero().flatten()
         for first in range(0, len(same), batch_size):
             chosen = same[first : first + batch_size]
-            batch = _denoise(model, size, chosen, seed, num_steps or model.num_steps, bfloat16, context)
+            batch = _denoise(model, size, chosen, seed, num_steps or model.num_steps, bfloat16, context, process)
             if site is not None:
                 batch = batch.replace(pos=batch.pos + site.centre.to(batch.pos))
             yield SampledBatch(tuple(chosen.tolist()), tuple(to_arrays(batch, model.statistics.vocabulary)))
 
 
-def _sizes(model: Model, num_samples: int, seed: int, num_atoms: int | None) -> Tensor:
+def _sizes(model: Model, num_samples: int, seed: int, num_atoms: int | None, num_fixed: int) -> Tensor:
     if num_atoms is not None:
+        if num_atoms <= num_fixed:
+            raise ValueError(
+                f"molecules of {num_atoms} atoms cannot hold {num_fixed} fixed ones and more: give a larger num_atoms"
+            )
         return torch.full((num_samples,), num_atoms)
+    histogram = {size: count for size, count in model.statistics.sizes.items() if size > num_fixed}
+    if not histogram:
+        largest = max(model.statistics.sizes)
+        raise ValueError(
+            f"got {num_fixed} fixed atoms; the largest molecule that the model was trained on has {largest}: give "
+            "num_atoms, or fix fewer atoms"
+        )
     keys = -1 - torch.arange(num_samples)  # keys of their own: indices >= 0 are those of the noise
-    return SizePrior(model.statistics.sizes)(MoleculeNoise(seed, keys).uniform(torch.empty(num_samples)))
+    return SizePrior(histogram)(MoleculeNoise(seed, keys).uniform(torch.empty(num_samples)))
 
 
 @torch.inference_mode()
@@ -85,11 +104,36 @@ def _context(model: Model, site: Site | None) -> Context:
 
 
 @torch.inference_mode()
+def _process(model: Model, site: Site | None, fixed: FixedAtoms | None) -> JointProcess | FixedProcess:
+    """The model's process, or one around it that keeps fixed atoms, which are moved into the frame of the molecules."""
+    if fixed is None:
+        return model.process
+    shift = torch.zeros(3) if site is None else -site.centre
+    moved = fixed.moved(shift, next(model.denoiser.parameters()).device)
+    return FixedProcess(model.process, moved, in_place=site is not None)
+
+
+@torch.inference_mode()
 def _denoise(
-    model: Model, size: int, indices: Tensor, seed: int, num_steps: int, bfloat16: bool, context: Context
+    model: Model,
+    size: int,
+    indices: Tensor,
+    seed: int,
+    num_steps: int,
+    bfloat16: bool,
+    context: Context,
+    process: JointProcess | FixedProcess,
 ) -> MolBatch:
     device = next(model.denoiser.parameters()).device
     mask = torch.ones(len(indices), size, dtype=torch.bool, device=device)
     noise = MoleculeNoise(seed, indices.to(device))
+
+    def is_done(batch: MolBatch) -> Tensor:
+        arrays = to_arrays(batch, model.statistics.vocabulary)
+        whole = [is_whole(a, model.statistics.vocabulary.hydrogens) for a in arrays]
+        return torch.tensor(whole, device=device)
+
     with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
-        return model.sampler(model.denoiser, model.process, mask, num_steps, noise, context)
+        if isinstance(process, FixedProcess):
+            return sample_around(model.sampler, model.denoiser, process, mask, num_steps, noise, context, is_done)
+        return model.sampler(model.denoiser, process, mask, num_steps, noise, context)

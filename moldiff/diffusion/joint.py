@@ -90,6 +90,10 @@ class JointProcess(nn.Module):
         out = MolBatch(estimate.pos, None, None, None, mask)
         return out.replace(**{name: p.decode(getattr(estimate, name)) for name, p in self._items()})
 
+    def encode(self, clean: MolBatch) -> Prediction:
+        """The clean estimate that stands for known molecules; undone by `decode`."""
+        return Prediction(**{name: p.encode(getattr(clean, name)) for name, p in self._items()})
+
     def loss(
         self, output: Prediction, clean: MolBatch, noisy: MolBatch, t: Float[Tensor, " B"]
     ) -> dict[str, Float[Tensor, " B"]]:

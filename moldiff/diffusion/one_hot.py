@@ -48,7 +48,8 @@ class OneHotGaussianProcess(Process):
         """See `Process`: the number of classes."""
         self.num_classes = len(getattr(statistics, field))
 
-    def _encode(self, clean: Int[Tensor, "B L"]) -> Float[Tensor, "B L K"]:
+    def encode(self, clean: Int[Tensor, "B L"]) -> Float[Tensor, "B L K"]:
+        """See `Process`: scaled one-hot vectors."""
         return F.one_hot(clean, self.num_classes).to(torch.get_default_dtype()) * self.scale
 
     def prior(self, mask: Bool[Tensor, "B L"], noise: Noise) -> Float[Tensor, "B L K"]:
@@ -59,7 +60,7 @@ class OneHotGaussianProcess(Process):
         self, clean: Int[Tensor, "B L"], t: Float[Tensor, " B"], mask: Bool[Tensor, "B L"], noise: Noise
     ) -> Float[Tensor, "B L K"]:
         """See `Process`."""
-        return self.gaussian.corrupt(self._encode(clean) * mask[..., None], t, mask, noise)
+        return self.gaussian.corrupt(self.encode(clean) * mask[..., None], t, mask, noise)
 
     def estimate(
         self,
@@ -97,4 +98,4 @@ class OneHotGaussianProcess(Process):
         mask: Bool[Tensor, "B L"],
     ) -> Float[Tensor, " B"]:
         """See `Process`."""
-        return self.gaussian.loss(output, self._encode(clean), noisy, t, mask)
+        return self.gaussian.loss(output, self.encode(clean), noisy, t, mask)

@@ -87,6 +87,10 @@ class Process(Configured, nn.Module, ABC):
         """The clean field that a final estimate stands for: coordinates, or class indices."""
 
     @abstractmethod
+    def encode(self, clean: Shaped[Tensor, "B L *K"]) -> Float[Tensor, "B L K"]:
+        """The clean estimate that stands for a known field; undone by `decode`."""
+
+    @abstractmethod
     def loss(
         self,
         output: Float[Tensor, "B L K"],

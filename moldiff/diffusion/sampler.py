@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -12,11 +13,46 @@ from torch import Tensor
 
 from moldiff.data.batch import MolBatch
 from moldiff.diffusion.grid import GeometricGrid, PowerGrid, TimeGrid, UniformGrid
-from moldiff.diffusion.joint import JointProcess
 from moldiff.diffusion.noise import Noise
 from moldiff.diffusion.process import StepOptions
 from moldiff.diffusion.settings import Configured
 from moldiff.models.denoiser import Context, Denoiser, Prediction
+
+
+@runtime_checkable
+class MoleculeProcess(Protocol):
+    """What a sampler asks of a `JointProcess`, or of what is wrapped around one."""
+
+    def signal(self, t: Float[Tensor, " T"]) -> Float[Tensor, " T"]:
+        """Signal over noise, alpha / sigma, of the coordinates."""
+
+    def prior(self, mask: Bool[Tensor, "B N"], noise: Noise) -> MolBatch:
+        """Molecules at t = 1, of the sizes that the mask tells."""
+
+    def estimate(self, noisy: MolBatch, output: Prediction, t: Float[Tensor, " B"]) -> Prediction:
+        """The clean estimate that the output of a denoiser stands for."""
+
+    def step(
+        self,
+        noisy: MolBatch,
+        estimate: Prediction,
+        t: Float[Tensor, " B"],
+        s: Float[Tensor, " B"],
+        noise: Noise,
+        options: StepOptions,
+    ) -> MolBatch:
+        """Go from time t to s <= t."""
+
+    def decode(self, estimate: Prediction, mask: Bool[Tensor, "B N"]) -> MolBatch:
+        """The molecules that a final estimate stands for."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Noisy molecules that a sampler starts from, in place of those at t = 1."""
+
+    batch: MolBatch
+    time: float
 
 
 class Sampler(Configured, ABC):
@@ -26,11 +62,12 @@ class Sampler(Configured, ABC):
     def __call__(
         self,
         denoiser: Denoiser,
-        process: JointProcess,
+        process: MoleculeProcess,
         mask: Bool[Tensor, "B N"],
         num_steps: int,
         noise: Noise,
         context: Context | None = None,
+        start: Start | None = None,
     ) -> MolBatch:
         """Molecules of the sizes that the mask tells; the same noise gives the same molecules."""
 
@@ -52,15 +89,17 @@ class EulerSampler(Sampler):
     def __call__(
         self,
         denoiser: Denoiser,
-        process: JointProcess,
+        process: MoleculeProcess,
         mask: Bool[Tensor, "B N"],
         num_steps: int,
         noise: Noise,
         context: Context | None = None,
+        start: Start | None = None,
     ) -> MolBatch:
         """See `Sampler`. One evaluation of the network a step."""
-        x, context = process.prior(mask, noise), context or Context()
-        times = self.grid(num_steps).to(mask.device)
+        context, times = context or Context(), self.grid(num_steps).to(mask.device)
+        x = process.prior(mask, noise) if start is None else start.batch
+        times = times if start is None else _from(times, start.time)
         estimate = _estimate(denoiser, process, x, times[0], context)
         for t, s in pairwise(times[:-1]):
             x = process.step(x, estimate, _rows(t, mask), _rows(s, mask), noise, self.options)
@@ -79,14 +118,15 @@ class AncestralSampler(Sampler):
     def __call__(
         self,
         denoiser: Denoiser,
-        process: JointProcess,
+        process: MoleculeProcess,
         mask: Bool[Tensor, "B N"],
         num_steps: int,
         noise: Noise,
         context: Context | None = None,
+        start: Start | None = None,
     ) -> MolBatch:
         """See `Sampler`. One evaluation of the network a step."""
-        return self.steps(denoiser, process, mask, num_steps, noise, context)
+        return self.steps(denoiser, process, mask, num_steps, noise, context, start)
 
 
 class MultistepSampler(Sampler):
@@ -104,21 +144,23 @@ class MultistepSampler(Sampler):
     def __call__(
         self,
         denoiser: Denoiser,
-        process: JointProcess,
+        process: MoleculeProcess,
         mask: Bool[Tensor, "B N"],
         num_steps: int,
         noise: Noise,
         context: Context | None = None,
+        start: Start | None = None,
     ) -> MolBatch:
         """See `Sampler`. One evaluation of the network a step."""
-        x, context = process.prior(mask, noise), context or Context()
-        times = self.grid(num_steps).to(mask.device)
+        context, times = context or Context(), self.grid(num_steps).to(mask.device)
+        x = process.prior(mask, noise) if start is None else start.batch
+        times = times if start is None else _from(times, start.time)
         estimate = ahead = _estimate(denoiser, process, x, times[0], context)
-        for k in range(num_steps - 1):
+        for k in range(len(times) - 2):
             x = process.step(x, ahead, _rows(times[k], mask), _rows(times[k + 1], mask), noise, self.options)
             previous = estimate
             estimate = _estimate(denoiser, process, x, times[k + 1], replace(context, previous=previous))
-            if k + 2 < num_steps:
+            if k + 3 < len(times):
                 reach = _reach(process, times[k : k + 3])
                 ahead = replace(estimate, pos=estimate.pos + reach * (estimate.pos - previous.pos))
         return process.decode(estimate, mask)
@@ -139,15 +181,17 @@ class HeunSampler(Sampler):
     def __call__(
         self,
         denoiser: Denoiser,
-        process: JointProcess,
+        process: MoleculeProcess,
         mask: Bool[Tensor, "B N"],
         num_steps: int,
         noise: Noise,
         context: Context | None = None,
+        start: Start | None = None,
     ) -> MolBatch:
         """See `Sampler`."""
-        x, context = process.prior(mask, noise), context or Context()
-        times = self.grid(num_steps).to(mask.device)
+        context, times = context or Context(), self.grid(num_steps).to(mask.device)
+        x = process.prior(mask, noise) if start is None else start.batch
+        times = times if start is None else _from(times, start.time)
         estimate = _estimate(denoiser, process, x, times[0], context)
         for t, s in pairwise(times[:-1]):
             first = process.step(x, estimate, _rows(t, mask), _rows(s, mask), noise, self.options)
@@ -161,7 +205,7 @@ class HeunSampler(Sampler):
         return process.decode(estimate, mask)
 
 
-def _reach(process: JointProcess, times: Float[Tensor, "3"]) -> Float[Tensor, ""]:
+def _reach(process: MoleculeProcess, times: Float[Tensor, "3"]) -> Float[Tensor, ""]:
     """How far beyond its last value the clean estimate is taken, in units of its last change.
 
     A step weighs estimates with d(alpha/sigma), so a linear change counts at the mean time under this weight; the
@@ -176,10 +220,15 @@ def _reach(process: JointProcess, times: Float[Tensor, "3"]) -> Float[Tensor, ""
 
 
 def _estimate(
-    denoiser: Denoiser, process: JointProcess, x: MolBatch, t: Float[Tensor, ""], context: Context
+    denoiser: Denoiser, process: MoleculeProcess, x: MolBatch, t: Float[Tensor, ""], context: Context
 ) -> Prediction:
     rows = _rows(t, x.mask)
     return process.estimate(x, denoiser(x, rows, context), rows)
+
+
+def _from(times: Float[Tensor, " T"], start: float) -> Float[Tensor, " S"]:
+    """The times of a grid from one in between on."""
+    return torch.cat([times.new_tensor([start]), times[times < start]])
 
 
 def _rows(t: Float[Tensor, ""], mask: Bool[Tensor, "B N"]) -> Float[Tensor, " B"]:

@@ -97,3 +97,10 @@ def test_clean_batch_is_left_as_it_is(statistics: Statistics, clean: MolBatch) -
 def test_centre_takes_the_mean_away(clean: MolBatch) -> None:
     moved = centre(clean.replace(pos=(clean.pos + 3) * clean.mask[..., None]))
     torch.testing.assert_close(moved.pos, clean.pos)
+
+
+def test_decode_undoes_encode(statistics: Statistics, clean: MolBatch) -> None:
+    process = joint(statistics)
+    again = process.decode(process.encode(clean), clean.mask)
+    for name in ("pos", "atom_types", "charges", "bond_types"):
+        assert torch.equal(getattr(again, name), getattr(clean, name))
