@@ -53,6 +53,10 @@ class SimplexProcess(Process):
         """The likeliest class."""
         return estimate.argmax(-1)
 
+    def encode(self, clean: Tensor) -> Tensor:
+        """Class indices as probabilities: what `decode` turns back."""
+        return F.one_hot(clean, self.num_classes).to(torch.get_default_dtype())
+
     def loss(self, output: Tensor, clean: Tensor, noisy: Tensor, t: Tensor, mask: Tensor) -> Tensor:
         """Cross-entropy, averaged over the entries of each molecule."""
         return self.weight * masked_mean(F.cross_entropy(output.transpose(1, 2), clean, reduction="none"), mask)
