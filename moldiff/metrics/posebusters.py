@@ -11,6 +11,7 @@ from rdkit import Chem, rdBase
 
 from moldiff.chem.arrays import sanitized
 from moldiff.metrics.extras import require
+from moldiff.metrics.rdkit_log import open_log
 from moldiff.metrics.share import Share
 
 
@@ -48,6 +49,7 @@ def posebusters_verdict(mol: Chem.Mol) -> dict[str, bool]:
     clean = sanitized(mol)
     if clean is None:
         raise ValueError("RDKit does not sanitize the molecule")
+    open_log()
     with rdBase.BlockLogs():
         row = _buster().bust(mol_pred=clean).iloc[0]
     return {str(name): bool(value) for name, value in row.items() if value == value and value is not None}

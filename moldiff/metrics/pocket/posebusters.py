@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import math
-import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from rdkit import Chem, rdBase
 from moldiff.metrics.pocket.attempt import FAILURES
 from moldiff.metrics.pocket.energies import PoseEnergies
 from moldiff.metrics.pocket.protein import Protein
+from moldiff.metrics.rdkit_log import open_log
 
 Checks = Mapping[str, bool | None]
 """Name of a check -> True = passed, False = failed, None = not evaluated."""
@@ -85,21 +85,10 @@ def require_posebusters() -> Path:
 def _run(config: dict[str, Any], mol: Chem.Mol, pocket: Chem.Mol) -> Checks:
     from posebusters import PoseBusters
 
-    _open_log()
+    open_log()
     with _silence():
         row = PoseBusters(config, max_workers=0).bust(mol, None, pocket).iloc[0]
     return MappingProxyType({str(name): _verdict(value) for name, value in row.items()})
-
-
-def _open_log() -> None:
-    """Let RDKit's log go to the standard error of now.
-
-    PoseBusters flushes the stream that it went to before; if that has been closed meanwhile (a notebook or a test may
-    replace the standard error), the checks that make an InChI would fail for every molecule.
-    """
-    import rdkit
-
-    rdkit.log_handler.stream = sys.stderr
 
 
 @contextmanager
