@@ -172,7 +172,7 @@ class MoleculeGenerator:
         encoder = getattr(self.model.denoiser, "pocket_encoder", None)
         if encoder is None:
             raise ValueError(
-                f"the model {self.name!r} takes no pocket: use one that was trained with pockets, such as 'pocket'"
+                f"the model {self.name!r} takes no pocket: train one with configs/druglike.yaml, then configs/pocket.yaml"
             )
         return find_site(pocket, encoder.level, reference_ligand, centre)
 
