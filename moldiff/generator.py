@@ -171,9 +171,7 @@ class MoleculeGenerator:
         """
         encoder = getattr(self.model.denoiser, "pocket_encoder", None)
         if encoder is None:
-            raise ValueError(
-                f"the model {self.name!r} takes no pocket: train one with configs/druglike.yaml, then configs/pocket.yaml"
-            )
+            raise ValueError(f"the model {self.name!r} takes no pocket: train one that does, see configs/pocket.yaml")
         return find_site(pocket, encoder.level, reference_ligand, centre)
 
     def save_pretrained(self, folder: str | Path, card: str = "") -> None:
