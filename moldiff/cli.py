@@ -31,6 +31,7 @@ _REPEATED = {  # options that may be given several times
 }
 _SWITCHES = {  # options without a value
     "overwrite": "Replace the output if it exists.",
+    "trust_classes": "Load a model that names classes from outside of moldiff, which can run any code.",
     "dock": "With --pocket: dock each molecule with AutoDock Vina as well (seconds to minutes for each).",
     "fast": "With --pocket: leave out strain and PoseBusters' internal energy, which take most of the time.",
 }
@@ -89,6 +90,7 @@ def sample(
     center: str | None = None,
     fix: Path | None = None,
     anchors: str | None = None,
+    trust_classes: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Draw molecules from a trained model and write them with bonds, charges and properties.
@@ -114,6 +116,7 @@ def sample(
             where bonds or hydrogens are missing; in a pocket it keeps its place.
         anchors: with `fix`, the atoms that may get new bonds, numbered from 1 as in the file: 1,5; if not given, all
             with a free valence.
+        trust_classes: load a model that names classes from outside of moldiff, which can run any code.
         overwrite: replace the file if it exists.
     """
     from concurrent.futures import ThreadPoolExecutor
@@ -138,7 +141,7 @@ def sample(
         raise ValueError(f"got --anchors {anchors}; expected numbers such as 1,5 together with --fix, an .sdf file")
     prepare_process()
     with MoleculeWriter(out, overwrite) as writer, ThreadPoolExecutor(1) as worker:  # writes while the next is denoised
-        generator = MoleculeGenerator.from_pretrained(model, device, precision)
+        generator = MoleculeGenerator.from_pretrained(model, device, precision, trust_classes)
         steps = num_steps or generator.model.num_steps
         site = generator.site(pocket, reference_ligand, numbers(center) if center else None) if pocket else None
         fixed = (
@@ -223,17 +226,18 @@ def report(
     run_report([Path(name) for name in molecules], out, reference, num_shown, overwrite, groups, bonds, workers)
 
 
-def export(checkpoint: Path, out: Path, card: Path | None = None) -> None:
+def export(checkpoint: Path, out: Path, card: Path | None = None, trust_classes: bool = False) -> None:
     """Turn a training checkpoint into a model folder: model.safetensors, config.yaml, card.md.
 
     Args:
         checkpoint: .ckpt file written by `moldiff fit`; its averaged weights are taken, if averaging was on.
         out: folder to make; it must not exist.
         card: a text (Markdown) that is put into card.md above the settings of the run.
+        trust_classes: take a checkpoint that names classes from outside of moldiff, which can run any code.
     """
     from moldiff.training.export import export_checkpoint
 
-    export_checkpoint(checkpoint, out, card)
+    export_checkpoint(checkpoint, out, card, trust_classes)
     sys.stdout.write(f"model written to {out}\n")
 
 

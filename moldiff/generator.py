@@ -51,7 +51,7 @@ class MoleculeGenerator:
 
     @classmethod
     def from_pretrained(
-        cls, model: str | Path = "qm9", device: str | None = None, precision: Precision = "auto"
+        cls, model: str | Path = "qm9", device: str | None = None, precision: Precision = "auto", trust: bool = False
     ) -> MoleculeGenerator:
         """Load a bundled model by its name, a model folder, or a checkpoint of `moldiff fit`.
 
@@ -59,10 +59,12 @@ class MoleculeGenerator:
             model: name of a bundled model ("qm9"), or path of a folder made by `moldiff export`, or of a .ckpt file.
             device: torch device; a GPU if there is one, else the CPU.
             precision: of matrix products; "auto" takes bfloat16 where the hardware is fast at it.
+            trust: whether the model may name classes from outside of moldiff, which can run any code.
 
         Raises:
             FileNotFoundError: if there is no such model.
-            ValueError: if the files are damaged or do not fit together, or the device cannot be used.
+            ValueError: if the files are damaged or do not fit together, a foreign class is named without trust, or the
+                device cannot be used.
         """
         path = Path(model)
         bundled = sorted(folder.name for folder in BUNDLED.iterdir() if folder.is_dir()) if BUNDLED.is_dir() else []
@@ -75,7 +77,7 @@ class MoleculeGenerator:
                 f"no model {str(model)!r}: expected one of the bundled models {bundled}, or an existing path"
             )
         name = path.stem if path.is_file() else path.resolve().name
-        return cls(read_model(path), name, device, precision)
+        return cls(read_model(path, trust), name, device, precision)
 
     def sample(
         self,

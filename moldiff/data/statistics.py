@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,8 @@ from torch import Tensor
 
 from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.table import MoleculeTable
+
+_MOST_ATOMS = 10_000  # of a molecule; all pairs of its atoms are looked at
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,12 @@ class Statistics:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Statistics:
-        """Undo `to_dict`, also after a way through JSON, which turns the sizes into strings."""
-        return cls(
+        """Undo `to_dict`, also after a way through JSON, which turns the sizes into strings.
+
+        Raises:
+            ValueError, KeyError, TypeError, AttributeError: if the values are not such as `to_dict` gives.
+        """
+        made = cls(
             vocabulary=Vocabulary.from_dict(values["vocabulary"]),
             num_molecules=values["num_molecules"],
             sizes={int(n): count for n, count in values["sizes"].items()},
@@ -81,6 +88,21 @@ class Statistics:
             position_std=values["position_std"],
             properties={name: dict(moments) for name, moments in values.get("properties", {}).items()},
         )
+        made._check()
+        return made
+
+    def _check(self) -> None:
+        sizes, vocabulary = self.sizes, self.vocabulary
+        if not sizes or not all(1 <= n <= _MOST_ATOMS and count >= 0 for n, count in sizes.items()):
+            raise ValueError(f"got the sizes {str(dict(sizes))[:80]}; expected numbers of 1 to {_MOST_ATOMS} atoms")
+        if not sum(sizes.values()) > 0:
+            raise ValueError(f"got {sum(sizes.values())} molecules in all; expected at least one")
+        for name, classes in (("atom_types", "elements"), ("charges", "charges"), ("bond_types", "bond_orders")):
+            shares, expected = getattr(self, name), len(getattr(vocabulary, classes))
+            if len(shares) != expected or not all(0 <= s <= 1 for s in shares) or not 0.99 < sum(shares) < 1.01:
+                raise ValueError(f"got {name} {str(shares)[:80]}; expected {expected} shares that add up to 1")
+        if not 0 <= self.position_std < math.inf:
+            raise ValueError(f"got a position_std of {self.position_std}; expected a length in Å")
 
 
 def _shares(classes: Tensor, num_classes: int) -> tuple[float, ...]:

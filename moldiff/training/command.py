@@ -16,7 +16,9 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 import moldiff.models
 import moldiff.training  # noqa: F401  # the classes that configs name by their short names
 from moldiff.data import MoleculeDataModule
-from moldiff.diffusion.model import read_checkpoint
+from moldiff.data.yaml_file import read_yaml
+from moldiff.diffusion.class_names import check_classes, class_paths
+from moldiff.diffusion.model import SPEC_KEYS, read_checkpoint
 from moldiff.diffusion.precision import use_bfloat16
 from moldiff.diffusion.process_settings import prepare_process
 from moldiff.training.module import DiffusionModule
@@ -72,11 +74,16 @@ class TrainingCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the arguments that were handed over, whatever `sys.argv` holds; check them."""
+        for argument in args:
+            file = Path(argument.partition("=")[2] if argument.startswith("--") else argument)
+            if file.suffix in (".yaml", ".yml") and file.is_file():
+                read_yaml(file)  # jsonargparse would work on bombs for ever
         self.config = parser.parse_args(args)
         config = self.config[self.config.subcommand]
         checkpoint = config.get("ckpt_path")
         if checkpoint and Path(checkpoint).is_file():
-            read_checkpoint(Path(checkpoint))
+            _check_checkpoint(Path(checkpoint), class_paths(config.model.as_dict()))
+        config.weights_only = True
         if self.config.subcommand != "fit" and not checkpoint and not config.model.init_from:
             raise ValueError("got no model: give --ckpt_path FILE.ckpt, or --model.init_from FOLDER")
         if config.trainer.precision is None:
@@ -103,6 +110,14 @@ class TrainingCLI(LightningCLI):
             path = getattr(callback, "last_model_path", "")
             if path and self.trainer.is_global_zero:
                 sys.stdout.write(f"last checkpoint: {os.path.relpath(path)}\n")
+
+
+def _check_checkpoint(path: Path, known: set[str]) -> None:
+    """Lightning takes the model's settings from a checkpoint: it may name classes of ours, or of the user's config."""
+    settings = read_checkpoint(path)["hyper_parameters"]
+    if not isinstance(settings, dict):
+        raise ValueError(f"{path}: got hyper_parameters of type {type(settings).__name__}; expected a dictionary")
+    check_classes({key: value for key, value in settings.items() if key.split(".")[0] in SPEC_KEYS}, path, known)
 
 
 def _no_advertisement(record: logging.LogRecord) -> bool:

@@ -10,8 +10,14 @@ from moldiff.diffusion.model import read_checkpoint, read_model
 from moldiff.diffusion.model_folder import write_model
 
 
-def export_checkpoint(checkpoint: Path, out: Path, card: Path | None = None) -> None:
+def export_checkpoint(checkpoint: Path, out: Path, card: Path | None = None, trust: bool = False) -> None:
     """Write `model.safetensors` + `config.yaml` + `card.md` for a checkpoint of `moldiff fit`.
+
+    Args:
+        checkpoint: the .ckpt file.
+        out: folder to make.
+        card: a text that is put into card.md above the settings of the run.
+        trust: whether the checkpoint may name classes from outside of this package, which can run any code.
 
     Raises:
         FileNotFoundError: if the checkpoint or the card's text is missing.
@@ -28,4 +34,4 @@ def export_checkpoint(checkpoint: Path, out: Path, card: Path | None = None) -> 
         f"molecules with the elements {', '.join(statistics['vocabulary']['elements'])}; {averaged} weights."
     )
     body = yaml.safe_dump(settings, sort_keys=False)
-    write_model(read_model(checkpoint), out, f"{text.rstrip()}\n\n## Training run\n\n{run}\n\n```yaml\n{body}```\n")
+    write_model(read_model(checkpoint, trust), out, f"{text.rstrip()}\n\n## Training run\n\n{run}\n\n```yaml\n{body}```\n")
