@@ -70,6 +70,16 @@ def main(args: Sequence[str] | None = None) -> None:
             raise
         sys.stderr.write(f"moldiff {name}: error: {error}\n")
         raise SystemExit(2) from error
+    except (MemoryError, RuntimeError) as error:
+        if os.environ.get("MOLDIFF_TRACEBACK") or not (
+            isinstance(error, MemoryError) or re.search("out of memory|not enough memory|can't allocate", str(error))
+        ):
+            raise
+        reason = str(error).split("\n")[0]
+        sys.stderr.write(
+            f"moldiff {name}: error: the memory is full ({reason}): give a smaller batch size, or fewer atoms\n"
+        )
+        raise SystemExit(2) from error
     except KeyboardInterrupt:
         sys.stderr.write(f"\nmoldiff {name}: interrupted\n")
         raise SystemExit(130) from None

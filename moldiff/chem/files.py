@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import re
-import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -21,6 +19,7 @@ from tqdm import tqdm
 from moldiff.chem.arrays import MoleculeArrays, to_mol
 from moldiff.chem.bond_lengths import edm_bond_orders
 from moldiff.chem.npz import read_npz
+from moldiff.chem.packed import unpacked
 from moldiff.chem.smiles import mol_from_smiles
 
 Bonds = Literal["rdkit", "edm"]
@@ -31,6 +30,7 @@ WITHOUT_BONDS = (".xyz", ".npz")
 WRITABLE = (".sdf", ".xyz")
 _SLOW = 1000  # from this number of molecules on, there is a progress bar
 _WIDE = 9999.0  # Å; the columns of a V2000 record hold no larger coordinates
+_FAR = 1e6  # Å; no molecule is so large
 
 
 def read_molecules(path: str | os.PathLike[str], bonds: Bonds = "rdkit") -> list[Chem.Mol | None]:
@@ -152,18 +152,16 @@ def known_suffix(path: Path, known: tuple[str, ...]) -> str:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file, unpacked if it is a .gz, with plain line ends.
+    """The text of a file, unpacked if it is a .gz, with plain line ends and without a byte order mark.
 
     Raises:
-        ValueError: if it is not a whole gzip file.
+        ValueError: if it is not a whole gzip file, or holds zero bytes, as UTF-16 and most other kinds of files do.
     """
-    data = path.read_bytes()
-    if path.name.lower().endswith(".gz"):
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as error:
-            raise ValueError(f"{path}: not a whole gzip file ({error}); copy it again, or unpack it") from error
-    return data.decode("utf-8", errors="replace").replace("\r\n", "\n")
+    data = unpacked(path) if path.name.lower().endswith(".gz") else path.read_bytes()
+    if b"\0" in data:
+        kind = "UTF-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "zero bytes"
+        raise ValueError(f"{path}: got {kind}; expected a text file (UTF-8): save it as one")
+    return data.decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _read_sdf(path: Path, text: str) -> list[Chem.Mol | None]:
@@ -171,8 +169,8 @@ def _read_sdf(path: Path, text: str) -> list[Chem.Mol | None]:
     if tail.strip():
         if not tail.rstrip().endswith("M  END"):  # a single molfile is whole without the delimiter
             raise ValueError(
-                f"{path}: record {len(records) + 1} ({tail.splitlines()[0].strip()!r}) is cut off; expected a last "
-                f"line '$$$$'. {len(records)} whole records come before it: remove the rest, or write the file again"
+                f"{path}: record {len(records) + 1} ({tail.splitlines()[0].strip()[:80]!r}) is cut off; expected a "
+                f"last line '$$$$'. {len(records)} whole records come before it: remove the rest, or write it again"
             )
         records.append(tail)
     if not records:
@@ -211,34 +209,45 @@ def _read_xyz(path: Path, text: str) -> list[MoleculeArrays | None]:
         if not lines[start].strip():  # a blank line between frames
             start += 1
             continue
-        frames.append(_xyz_frame(f"{path}: frame {len(frames) + 1}", lines, start))
+        name = f"{path}: frame {len(frames) + 1}"
+        frames.append(_xyz_frame(name, lines, start, _xyz_count(name, lines, start)))
         start += 2 + int(lines[start])
     if not frames:
         raise ValueError(f"{path}: got an empty file; expected at least one molecule")
     return frames
 
 
-def _xyz_frame(name: str, lines: list[str], start: int) -> MoleculeArrays | None:
-    if not lines[start].strip().isdecimal():
-        raise ValueError(f"{name} (line {start + 1}): got {lines[start]!r}; expected the number of atoms")
-    num_atoms = int(lines[start])
+def _xyz_count(name: str, lines: list[str], start: int) -> int:
+    word = lines[start].strip()
+    if not word.isdecimal() or len(word) > 15:
+        raise ValueError(f"{name} (line {start + 1}): got {word[:80]!r}; expected the number of atoms")
+    return int(word)
+
+
+def _xyz_frame(name: str, lines: list[str], start: int, num_atoms: int) -> MoleculeArrays | None:
     atoms = [line.split() for line in lines[start + 2 : start + 2 + num_atoms]]
     if len(atoms) < num_atoms:
-        raise ValueError(f"{name} is cut off: got {len(atoms)} of {num_atoms} atoms")
+        raise ValueError(f"{name} is cut off: got {len(atoms)} of {num_atoms} atoms; copy the file again")
     if num_atoms == 0:
         return None
     numbers, positions = [], []
     for k, fields in enumerate(atoms):
         try:
             numbers.append(_atomic_number(fields[0]))
-            positions.append([float(fields[1]), float(fields[2]), float(fields[3])])
+            positions.append([_coordinate(word) for word in (fields[1], fields[2], fields[3])])
         except (IndexError, ValueError, RuntimeError) as error:
             line = start + 3 + k
             raise ValueError(
-                f"{name} (line {line}): got {' '.join(fields)!r}; expected an element and x y z"
+                f"{name} (line {line}): got {' '.join(fields)[:80]!r}; expected an element and x y z in Å"
             ) from error
     charges = np.zeros(num_atoms, dtype=np.int64)
     return MoleculeArrays(np.array(numbers, dtype=np.int64), np.array(positions, dtype=np.float64), charges)
+
+
+def _coordinate(word: str) -> float:
+    if not abs(value := float(word)) < _FAR:
+        raise ValueError(f"a coordinate of {word} Å")
+    return value
 
 
 def _atomic_number(element: str) -> int:

@@ -55,13 +55,14 @@ def load_tensors(path: str | Path, kind: str, version: int) -> tuple[dict[str, T
         with safe_open(path, "pt") as file:
             header = json.loads((file.metadata() or {}).get(f"moldiff_{kind}", "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
+    except (SafetensorError, ValueError, OSError) as error:
         raise TableFileError(f"{path} is cut off or is no molecule table ({error}); delete it") from error
-    if header.get("version") != version:
+    if not isinstance(header, dict) or header.get("version") != version:
+        header = header if isinstance(header, dict) else {}
         raise TableFileError(
             f"{path} has table format {header.get('version')}; expected {version}: delete it to rebuild it"
         )
-    if header["sha256"] != _checksum(tensors):
+    if header.get("sha256") != _checksum(tensors):
         raise TableFileError(f"{path} does not match its checksum, it is damaged; delete it to rebuild it")
     return tensors, header
 

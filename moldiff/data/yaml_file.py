@@ -32,7 +32,7 @@ def read_yaml(path: str | Path) -> Any:
         raise ValueError(f"{path} is no YAML ({reason}): mend it, or write it again") from error
     if values > MAX_VALUES:
         raise ValueError(
-            f"{path}: got aliases (*name) that stand for more than {MAX_VALUES:,} values; write out what is meant"
+            f"{path}: got aliases (*name) that stand for more than {MAX_VALUES:,} values; expected one without them"
         )
     return content
 

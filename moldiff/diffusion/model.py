@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -16,6 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import moldiff.models  # noqa: F401  # the classes that configs name by their short names
+from moldiff.chem.packed import check_zip
 from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.statistics import Statistics
 from moldiff.data.yaml_file import read_yaml
@@ -77,11 +79,13 @@ def read_model(path: Path, trust: bool = False) -> Model:
     statistics, weights = _statistics(config, path), read_weights(path)
     spec = _read_spec(config["spec"], path, trust)
     try:
-        with _at_most(2 * sum(weight.numel() for weight in weights.values()) + 1_000_000):
+        with _at_most(2 * sum(weight.numel() for weight in weights.values()) + 100_000):
             denoiser = spec.denoiser(statistics.vocabulary)
         process = JointProcess(spec.processes, statistics)
     except Exception as error:  # whatever a constructor raises on arguments that do not suit it
-        raise ValueError(f"the config of the model at {path} cannot be built: {error}") from error
+        raise ValueError(
+            f"the config of the model at {path} cannot be built ({error}): export the model again"
+        ) from error
     _put(weights, denoiser, path)
     return Model(denoiser.eval(), process, spec.sampler, spec.num_steps, statistics, config)
 
@@ -96,13 +100,22 @@ def _read_spec(values: dict[str, Any], path: Path, trust: bool) -> ModelSpec:
         parsed = parser.parse_object(deepcopy(values))
         named = sorted(class_paths(parsed.as_dict()))
     except Exception as error:  # jsonargparse raises many kinds
-        raise ValueError(f"the config of the model at {path} cannot be built: {error}") from error
+        raise ValueError(
+            f"the config of the model at {path} cannot be built ({error}): export the model again"
+        ) from error
     if not trust:  # short names stand for classes that somebody has imported
         check_classes(named, path)
     try:
         return ModelSpec(**vars(parser.instantiate(parsed)))
     except Exception as error:  # whatever a constructor raises on arguments that do not suit it
-        raise ValueError(f"the config of the model at {path} cannot be built: {error}") from error
+        raise ValueError(
+            f"the config of the model at {path} cannot be built ({error}): export the model again"
+        ) from error
+
+
+def _unbuildable(path: Path, error: Exception) -> ValueError:
+    reason = " ".join(str(error).split())[:500]
+    return ValueError(f"the config of the model at {path} cannot be built ({reason}): export the model again")
 
 
 @contextmanager
@@ -165,6 +178,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"no model at {path}: expected a model folder, or a .ckpt file")
     try:
+        if zipfile.is_zipfile(path):
+            check_zip(path)
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for damaged or unsafe files
         unsafe = re.search(r"GLOBAL:? (\S+)", str(error))
@@ -178,6 +193,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(checkpoint, dict) or not {"state_dict", "hyper_parameters", "statistics"} <= set(checkpoint):
         got = sorted(map(str, checkpoint)) if isinstance(checkpoint, dict) else type(checkpoint).__name__
         raise ValueError(f"{path} is no checkpoint of `moldiff fit`: got {got}; give one that is")
+    if not all(
+        isinstance(checkpoint[key], dict) for key in ("state_dict", "hyper_parameters", "statistics")
+    ) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in checkpoint["state_dict"].items()
+    ):
+        raise ValueError(f"{path} is a damaged checkpoint: got no names and weights in it; give another")
     return checkpoint
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import joblib
+from rdkit import Chem
 
 from moldiff.chem.files import WITHOUT_BONDS, Bonds, read_molecules
 from moldiff.metrics.evaluation import evaluate
@@ -15,9 +16,22 @@ from moldiff.metrics.report import Report, check_output
 
 FEW = 500
 """Molecules that are not worth the start of worker processes for the quick scores."""
+_NAMED = 10  # so many records are named
 
 BOND_RULES: dict[Bonds, str] = {"rdkit": "RDKit's rdDetermineBonds", "edm": "EDM's table of distances"}
 """How bonds are found, in words."""
+
+
+def unreadable(molecules: Sequence[Chem.Mol | None]) -> list[str]:
+    """A note that counts and names the records of a file that hold no molecule; empty if all do."""
+    places = [str(number) for number, mol in enumerate(molecules, 1) if mol is None]
+    if not places:
+        return []
+    more = ", ..." if len(places) > _NAMED else ""
+    return [
+        f"{len(places):,} of {len(molecules):,} records are unreadable or without atoms: record "
+        f"{', '.join(places[:_NAMED])}{more}"
+    ]
 
 
 def run_evaluate(
@@ -59,6 +73,8 @@ def run_evaluate(
         report = report.with_note(
             f"the file holds no bonds: those of the strict rule and of the geometry are perceived by {rule}"
         )
+    for note in unreadable(mols):
+        report = report.with_note(note)
     sys.stdout.write(f"{molecules}: {report}\n")
     if out is not None:
         report.write_json(out, overwrite)

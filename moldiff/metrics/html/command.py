@@ -11,7 +11,7 @@ import joblib
 from rdkit import Chem
 
 from moldiff.chem.files import WITHOUT_BONDS, Bonds, known_suffix, read_molecules
-from moldiff.metrics.command import BOND_RULES, FEW
+from moldiff.metrics.command import BOND_RULES, FEW, unreadable
 from moldiff.metrics.evaluation import evaluate, load_sample
 from moldiff.metrics.groups import DEFAULT_METRICS, check_metrics
 from moldiff.metrics.html.entries import MoleculeSet, counts_of, entries_of, filled
@@ -72,6 +72,8 @@ def run_report(
         found = molecule_set(name, mols, known, sample, metrics, workers)
         if path.suffix.lower() in WITHOUT_BONDS:
             note = f"the file holds no bonds: those that are shown and scored are perceived by {BOND_RULES[bonds]}"
+            found = found.with_note(note)
+        for note in unreadable(mols):
             found = found.with_note(note)
         sets.append(found)
     partial = out.with_name(f"{out.name}.{os.getpid()}.partial")
