@@ -102,7 +102,7 @@ def _settings() -> Iterator[Case]:
         "a class that is none": named("moldiff.models.Nobody"),
         "a path as class": named("../../evil.py"),
         "a class of a relative module": named("..models.EGNN"),
-        "a class in a text of YAML": lambda c: c["spec"].update(denoiser="{class_path: os.mkdir, init_args: {path: x}}"),
+        "a class in a text": lambda c: c["spec"].update(denoiser="{class_path: os.mkdir, init_args: {path: x}}"),
         "a key with dots": lambda c: c["spec"].update({"denoiser.class_path": "os.mkdir"}),
         "a foreign sampler": lambda c: c["spec"].update(sampler="os.mkdir"),
         "a foreign schedule": law(schedule={"class_path": "os.mkdir"}),

@@ -140,7 +140,8 @@ def load_reference(name: str) -> Reference:
         )
     if not len(reference.smiles):
         raise ValueError(
-            f"{path}: none of {reference.num_molecules} molecules can be read as a reference; expected whole molecules, or SMILES"
+            f"{path}: none of {reference.num_molecules} molecules can be read as a reference; expected whole ones, or "
+            "SMILES"
         )
     return reference
 
