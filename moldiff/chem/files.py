@@ -259,6 +259,7 @@ def _atomic_number(element: str) -> int:
 
 
 def _sdf_text(molecule: Chem.Mol) -> str:
+    molecule = _with_safe_texts(molecule)
     conformers = molecule.GetConformers()
     wide = any(bool((np.abs(conformer.GetPositions()) > _WIDE).any()) for conformer in conformers)
     with rdBase.BlockLogs():
@@ -266,6 +267,22 @@ def _sdf_text(molecule: Chem.Mol) -> str:
             return str(Chem.SDWriter.GetText(molecule, kekulize=True, force_v3000=wide))
         except Chem.KekulizeException:
             return str(Chem.SDWriter.GetText(molecule, kekulize=False, force_v3000=wide))
+
+
+def _with_safe_texts(molecule: Chem.Mol) -> Chem.Mol:
+    """The molecule, or a copy whose title is one line, and whose properties have no line that ends them or a record."""
+    texts = {name: value for name, value in molecule.GetPropsAsDict().items() if isinstance(value, str)}
+    if molecule.HasProp("_Name"):
+        texts["_Name"] = molecule.GetProp("_Name")
+    broken = {name: text for name, text in texts.items() if len(text.splitlines()) > 1 or len(name.splitlines()) > 1}
+    if not broken:
+        return molecule
+    copy = Chem.Mol(molecule)
+    for name, text in broken.items():
+        lines = [line for line in text.splitlines() if line.strip() and not line.startswith(("$$$$", ">"))]
+        copy.ClearProp(name)
+        copy.SetProp(" ".join(name.split()), (" " if name == "_Name" else "\n").join(lines))
+    return copy
 
 
 def _xyz_text(molecule: Chem.Mol) -> str:

@@ -135,7 +135,8 @@ def _others() -> Iterator[Broken]:
             files = {**folder, "q/uncharacterized.txt": b"\n" * 9 + b"1 x\nend\n", f"q/{file}": content}
             yield Broken(f"{file}: {name}", files, lambda: qm9_table("q"), "q")
     splits: dict[str, object] = {
-        "a list": [1], "numbers": {"train": 3}, "pairs of three": {"train": [("a", "b", "c")]}, "an evil object": Evil(),
+        "a list": [1], "numbers": {"train": 3}, "pairs of three": {"train": [("a", "b", "c")]},
+        "an evil object": Evil(),
         "paths above": {"train": [("../a.pdb", "b.sdf")]}, "absolute paths": {"train": [("/a.pdb", "b.sdf")]},
     }  # fmt: skip
     for name, value in splits.items():

@@ -161,7 +161,7 @@ def test_weights_that_are_cut_off(folder, keep):
     [
         (lambda c: c["spec"]["denoiser"]["init_args"].update(widht=3), "widht"),
         (lambda c: c["spec"]["denoiser"].update(class_path="EGN"), "EGN"),
-        (lambda c: c["spec"]["denoiser"].update(class_path="subprocess.Popen", init_args={"args": "true"}), "no class of"),
+        (lambda c: c["spec"]["denoiser"].update(class_path="subprocess.Popen", init_args={}), "no class of"),
         (lambda c: c["spec"].update(denoiser="os.system"), "no class of"),
         (lambda c: c["spec"].pop("processes"), "processes"),
         (lambda c: c["spec"].update(surplus=1), "surplus"),
