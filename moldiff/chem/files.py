@@ -274,7 +274,7 @@ def _with_safe_texts(molecule: Chem.Mol) -> Chem.Mol:
     texts = {name: value for name, value in molecule.GetPropsAsDict().items() if isinstance(value, str)}
     if molecule.HasProp("_Name"):
         texts["_Name"] = molecule.GetProp("_Name")
-    broken = {name: text for name, text in texts.items() if len(text.splitlines()) > 1 or len(name.splitlines()) > 1}
+    broken = {name: text for name, text in texts.items() if any(t.splitlines() != [t] for t in (name, text) if t)}
     if not broken:
         return molecule
     copy = Chem.Mol(molecule)
