@@ -203,12 +203,13 @@ def _smiles() -> Iterator[Case]:
     lines = {
         "no SMILES": b"hello", "an open ring": b"C1CC", "open brackets": b"C(" * 2_000, "closed brackets": b"C)",
         "an unknown element": b"[Xx]", "five bonds": b"C(C)(C)(C)(C)C", "90,000 atoms": b"C" * 90_000,
-        "1,999 atoms": b"C" * 1_999, "1,000 fragments": b".".join([b"C"] * 1_000),
+        "1,000 fragments": b".".join([b"C"] * 1_000),
         "a charge of 10^9": b"[C+999999999]", "30,000 fragments": b".".join([b"C"] * 30_000),
         "an isotope": b"[99999999999C]",
     }  # fmt: skip
+    yield evaluate("SMILES", "1,999 atoms", "x.smi", b"C" * 1_999, skips="1,999|1999")
     for name, line in lines.items():
-        yield evaluate("SMILES", name, "x.smi", b"CCO\n" + line + b"\n", skips=r"record.* 2\b|molecules requested")
+        yield evaluate("SMILES", name, "x.smi", b"CCO\n" + line + b"\n", skips=r"record.* 2\b|50\.0")
 
 
 def _other_commands() -> Iterator[Case]:
