@@ -31,6 +31,7 @@ _REPEATED = {  # options that may be given several times
 }
 _SWITCHES = {  # options without a value
     "overwrite": "Replace the output if it exists.",
+    "resume": "Go on with what an interrupted run has written.",
     "dock": "With --pocket: dock each molecule with AutoDock Vina as well (seconds to minutes for each).",
     "fast": "With --pocket: leave out strain and PoseBusters' internal energy, which take most of the time.",
 }
@@ -89,6 +90,9 @@ def sample(
     center: str | None = None,
     fix: Path | None = None,
     anchors: str | None = None,
+    devices: int = 1,
+    num_nodes: int = 1,
+    resume: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Draw molecules from a trained model and write them with bonds, charges and properties.
@@ -114,15 +118,21 @@ def sample(
             where bonds or hydrogens are missing; in a pocket it keeps its place.
         anchors: with `fix`, the atoms that may get new bonds, numbered from 1 as in the file: 1,5; if not given, all
             with a free valence.
+        devices: processes on each machine that share the work, with a GPU each if there are any.
+        num_nodes: machines; with more than one, srun or torchrun must start the processes.
+        resume: go on with what an interrupted run has written; finished molecules are not drawn again.
         overwrite: replace the file if it exists.
     """
+    settings = dict(locals())
     from concurrent.futures import ThreadPoolExecutor
 
     from moldiff.chem.files import MoleculeWriter
+    from moldiff.chem.partial_file import Run
     from moldiff.data.prepare_pocket import numbers
     from moldiff.diffusion.generate import SampledBatch
     from moldiff.diffusion.process_settings import prepare_process
     from moldiff.generator import MoleculeGenerator
+    from moldiff.ranks import own_rank, start_ranks
 
     def write(batch: SampledBatch) -> int:
         mols = [
@@ -136,18 +146,26 @@ def sample(
         raise ValueError("a reference ligand or a center needs a pocket: give --pocket, a .pdb or .cif file")
     if anchors is not None and (fix is None or not re.fullmatch(r"\d+(,\d+)*", anchors)):
         raise ValueError(f"got --anchors {anchors}; expected numbers such as 1,5 together with --fix, an .sdf file")
+    if (rank := own_rank(devices, num_nodes)) is None:
+        start_ranks(devices, settings)
+        return
     prepare_process()
-    with MoleculeWriter(out, overwrite) as writer, ThreadPoolExecutor(1) as worker:  # writes while the next is denoised
-        generator = MoleculeGenerator.from_pretrained(model, device, precision)
+    path = rank.path(out, overwrite, resume)
+    with MoleculeWriter(path, overwrite, resume) as writer, ThreadPoolExecutor(1) as worker:  # writes meanwhile
+        generator = MoleculeGenerator.from_pretrained(model, rank.device(device), precision)
         steps = num_steps or generator.model.num_steps
         site = generator.site(pocket, reference_ligand, numbers(center) if center else None) if pocket else None
         fixed = (
             generator.fixed(fix, [int(number) for number in anchors.split(",")] if anchors else None) if fix else None
         )
         num_fixed = 0 if fixed is None else len(fixed)
-        batches = generator.stream(num_samples, seed, num_steps, num_atoms, batch_size, site=site, fixed=fixed)
-        valid = sum(count.result() for count in _one_ahead(worker.submit(write, batch) for batch in batches))
-    sys.stdout.write(f"{num_samples} molecules written to {out}, {valid} of them valid (strict rule)\n")
+        part = rank.part(writer.finished.checked(Run(str(seed), str(steps), generator.name), num_samples))
+        batches = generator.stream(
+            num_samples, seed, num_steps, num_atoms, batch_size, rank.number == 0, site, fixed, part
+        )
+        counts = _one_ahead(worker.submit(write, batch) for batch in batches)
+        valid = writer.finished.num_valid + sum(count.result() for count in counts)
+    sys.stdout.write(rank.ending(out, path, num_samples, valid))
 
 
 def evaluate(

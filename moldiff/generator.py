@@ -19,6 +19,7 @@ from moldiff.diffusion.fixed import FixedAtoms, fix_atoms
 from moldiff.diffusion.generate import SampledBatch, generate
 from moldiff.diffusion.model import CONFIG, Model, read_model
 from moldiff.diffusion.model_folder import write_model
+from moldiff.diffusion.part import ALL, Part
 from moldiff.diffusion.precision import Precision, use_bfloat16
 from moldiff.diffusion.site import Site, find_site
 from moldiff.metrics.evaluation import evaluate
@@ -125,13 +126,21 @@ class MoleculeGenerator:
         progress: bool = True,
         site: Site | None = None,
         fixed: FixedAtoms | None = None,
+        part: Part = ALL,
     ) -> Iterator[SampledBatch]:
-        """Draw molecules and give each batch, of similar sizes, when it is finished; arguments as in `sample`."""
-        batches = generate(self.model, num_samples, seed, num_steps, num_atoms, batch_size, self.bfloat16, site, fixed)
-        with tqdm(total=num_samples, unit="molecule", desc="sampling", disable=not progress) as bar:
+        """Draw molecules and give each batch, of similar sizes, when it is finished; arguments as in `sample`.
+
+        `part`: which of them, if several processes share the work, or some are there already.
+        """
+        batches = generate(
+            self.model, num_samples, seed, num_steps, num_atoms, batch_size, self.bfloat16, site, fixed, part
+        )
+        done = len(part.done) * part.num_ranks  # an estimate of what all processes have, from what this one has
+        bar = tqdm(total=num_samples, initial=done, unit="molecule", desc="sampling", disable=not progress)
+        with bar:
             for batch in batches:
                 yield batch
-                bar.update(len(batch.indices))
+                bar.update(min(len(batch.indices) * part.num_ranks, num_samples - bar.n))
 
     def record(self, arrays: MoleculeArrays, index: int, seed: int, num_steps: int, num_fixed: int = 0) -> Chem.Mol:
         """A molecule that this model has drawn, as it is written to files."""

@@ -17,6 +17,7 @@ from moldiff.diffusion.inpainting import FixedProcess, sample_around
 from moldiff.diffusion.joint import JointProcess
 from moldiff.diffusion.model import Model
 from moldiff.diffusion.noise import MoleculeNoise
+from moldiff.diffusion.part import ALL, Part
 from moldiff.diffusion.site import Site
 from moldiff.diffusion.size_prior import SizePrior
 from moldiff.models.denoiser import FIELDS, Context
@@ -40,6 +41,7 @@ def generate(
     bfloat16: bool = False,
     site: Site | None = None,
     fixed: FixedAtoms | None = None,
+    part: Part = ALL,
 ) -> Iterator[SampledBatch]:
     """Draw molecules on the model's device and give each batch when it is finished.
 
@@ -47,7 +49,8 @@ def generate(
     which would be rounded otherwise in a padded row, does not depend on its company.
 
     Molecule i depends on the model, the seed, the number of steps and i only. Arguments as in
-    `MoleculeGenerator.sample`; `site`: where molecules are built, if in a pocket; `fixed`: atoms that all of them hold.
+    `MoleculeGenerator.sample`; `site`: where molecules are built, if in a pocket; `fixed`: atoms that all of them hold;
+    `part`: which of the molecules are drawn.
     """
     for name, value in (("num_samples", num_samples), ("batch_size", batch_size)):
         if value < 1:
@@ -65,14 +68,20 @@ def generate(
         raise ValueError(f"fixed atoms need a model of {', '.join(FIELDS)}: got {', '.join(model.process.processes)}")
     wanted = num_atoms or (site.num_atoms if site is not None else None)
     sizes = _sizes(model, num_samples, seed, wanted, 0 if fixed is None else len(fixed))
-    for size in sorted(set(sizes.tolist()), reverse=True):
-        same = (sizes == size).nonzero().flatten()
-        for first in range(0, len(same), batch_size):
-            chosen = same[first : first + batch_size]
-            batch = _denoise(model, size, chosen, seed, num_steps or model.num_steps, bfloat16, context, process)
-            if site is not None:
-                batch = batch.replace(pos=batch.pos + site.centre.to(batch.pos))
-            yield SampledBatch(tuple(chosen.tolist()), tuple(to_arrays(batch, model.statistics.vocabulary)))
+    for chosen in part.of(_batches(sizes, batch_size)):
+        size = int(sizes[chosen[0]])
+        batch = _denoise(model, size, chosen, seed, num_steps or model.num_steps, bfloat16, context, process)
+        if site is not None:
+            batch = batch.replace(pos=batch.pos + site.centre.to(batch.pos))
+        drawn = zip(chosen.tolist(), to_arrays(batch, model.statistics.vocabulary), strict=True)
+        new = {index: molecule for index, molecule in drawn if index not in part.done}
+        yield SampledBatch(tuple(new), tuple(new.values()))
+
+
+def _batches(sizes: Tensor, batch_size: int) -> list[Tensor]:
+    """Indices of molecules of the same size, the largest first."""
+    same = [(sizes == size).nonzero().flatten() for size in sorted(set(sizes.tolist()), reverse=True)]
+    return [batch for indices in same for batch in indices.split(batch_size)]
 
 
 def _sizes(model: Model, num_samples: int, seed: int, num_atoms: int | None, num_fixed: int) -> Tensor:
