@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ from tqdm import tqdm
 from moldiff.chem.arrays import MoleculeArrays, sanitized, to_mol
 from moldiff.chem.files import MoleculeWriter
 from moldiff.chem.pocket import Pocket
+from moldiff.diffusion.conditions import Conditions
 from moldiff.diffusion.fixed import FixedAtoms, fix_atoms
 from moldiff.diffusion.generate import SampledBatch, generate
 from moldiff.diffusion.model import CONFIG, Model, read_model
@@ -86,13 +89,11 @@ class MoleculeGenerator:
         num_atoms: int | None = None,
         batch_size: int = 64,
         progress: bool = True,
-        site: Site | None = None,
-        fixed: FixedAtoms | None = None,
+        **conditions: Unpack[Conditions],
     ) -> Samples:
         """Draw molecules.
 
-        Molecule i depends on the model, the seed and i only, whatever the batch size and the number of molecules, up to
-        the rounding of the processor's matrix products (which can differ between batch shapes and devices).
+        Molecule i depends on the model, the seed and i only, whatever the batch size and the number of molecules.
 
         Args:
             num_samples: molecules to draw.
@@ -102,16 +103,15 @@ class MoleculeGenerator:
                 reference ligand has, or drawn from the training sizes (above the number of fixed atoms).
             batch_size: molecules that are denoised together.
             progress: show a progress bar.
-            site: where in a protein pocket molecules are built (see `site`), for models that know pockets.
-            fixed: atoms that all molecules hold (see `fixed`): their first atoms. In a pocket they keep their place,
-                and the site's centre only tells which residues are near.
+            conditions: what the molecules are asked to be: `site`, `fixed` (see `Conditions`).
         """
         molecules: list[MoleculeArrays | None] = [None] * num_samples
-        for batch in self.stream(num_samples, seed, num_steps, num_atoms, batch_size, progress, site, fixed):
+        for batch in self.stream(num_samples, seed, num_steps, num_atoms, batch_size, progress, **conditions):
             for index, molecule in zip(batch.indices, batch.molecules, strict=True):
                 molecules[index] = molecule
         done = tuple(molecule for molecule in molecules if molecule is not None)
         hydrogens = self.model.statistics.vocabulary.hydrogens
+        fixed = conditions.get("fixed")
         return Samples(
             done, seed, num_steps or self.model.num_steps, self.name, hydrogens, 0 if fixed is None else len(fixed)
         )
@@ -124,16 +124,15 @@ class MoleculeGenerator:
         num_atoms: int | None = None,
         batch_size: int = 64,
         progress: bool = True,
-        site: Site | None = None,
-        fixed: FixedAtoms | None = None,
         part: Part = ALL,
+        **conditions: Unpack[Conditions],
     ) -> Iterator[SampledBatch]:
         """Draw molecules and give each batch, of similar sizes, when it is finished; arguments as in `sample`.
 
         `part`: which of them, if several processes share the work, or some are there already.
         """
         batches = generate(
-            self.model, num_samples, seed, num_steps, num_atoms, batch_size, self.bfloat16, site, fixed, part
+            self.model, num_samples, seed, num_steps, num_atoms, batch_size, self.bfloat16, part, **conditions
         )
         done = len(part.done) * part.num_ranks  # an estimate of what all processes have, from what this one has
         bar = tqdm(total=num_samples, initial=done, unit="molecule", desc="sampling", disable=not progress)
@@ -145,6 +144,26 @@ class MoleculeGenerator:
     def record(self, arrays: MoleculeArrays, index: int, seed: int, num_steps: int, num_fixed: int = 0) -> Chem.Mol:
         """A molecule that this model has drawn, as it is written to files."""
         return record(arrays, index, seed, num_steps, self.name, self.model.statistics.vocabulary.hydrogens, num_fixed)
+
+    def write(
+        self, batches: Iterable[SampledBatch], writer: MoleculeWriter, seed: int, num_steps: int, num_fixed: int = 0
+    ) -> int:
+        """Write the molecules of `stream` in a thread, while the next batch is drawn.
+
+        Returns:
+            How many of them pass the strict rule.
+        """
+
+        def write(batch: SampledBatch) -> int:
+            valid = 0
+            for index, molecule in zip(batch.indices, batch.molecules, strict=True):
+                mol = self.record(molecule, index, seed, num_steps, num_fixed)
+                writer.write(mol, place=index)
+                valid += mol.GetIntProp("moldiff_valid")
+            return valid
+
+        with ThreadPoolExecutor(1) as thread:
+            return sum(count.result() for count in _one_ahead(thread.submit(write, batch) for batch in batches))
 
     def fixed(self, fragment: str | Path | Chem.Mol, anchors: Sequence[int] | None = None) -> FixedAtoms:
         """Atoms to keep, to give to `sample`: a scaffold to decorate, a fragment to grow, fragments to link.
@@ -190,6 +209,17 @@ class MoleculeGenerator:
             FileExistsError: if the folder exists.
         """
         write_model(self.model, Path(folder), card or f"# {self.name}\n\nNo description was given.\n")
+
+
+def _one_ahead(futures: Iterable[Future[int]]) -> Iterator[Future[int]]:
+    """Each future when the next one has been made, so that at most two are under way."""
+    last: Future[int] | None = None
+    for future in futures:
+        if last is not None:
+            yield last
+        last = future
+    if last is not None:
+        yield last
 
 
 def _usable_device(name: str) -> torch.device:

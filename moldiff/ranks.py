@@ -130,7 +130,8 @@ def start_ranks(devices: int, settings: Mapping[str, object]) -> None:
     failed = [f"{k} (exit code {code})" for k, code in enumerate(codes) if code]
     if failed:
         raise ChildProcessError(
-            f"process {', '.join(failed)} of {devices} failed; run the same command with --resume to draw what is missing"
+            f"process {', '.join(failed)} of {devices} failed; run the same command again with --resume, which draws "
+            "what is missing"
         )
 
 
