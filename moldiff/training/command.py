@@ -68,6 +68,10 @@ class TrainingCLI(LightningCLI):
     step, explains unreadable ones, and refuses to put a new run beside the checkpoints of another one.
     """
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> TrainingCLI:
+        """Itself. The module's `denoiser` refers to it, and averaged weights copy the module: not trainer and data."""
+        return self
+
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
         """The commands, and the trainer's arguments that are no options of them."""
