@@ -23,12 +23,13 @@ from typing import Any
 import torch
 import yaml
 
-from moldiff.chem.files import read_molecules
 from moldiff.chem.partial_file import finished_records
 from moldiff.cli import main as moldiff
 from moldiff.data.sdf import sdf_table
 from moldiff.data.table import MoleculeTable
-from moldiff.training import DiffusionModule  # noqa: F401  # imported once, before processes are forked
+from moldiff.generator import MoleculeGenerator  # noqa: F401  # before processes are forked
+from moldiff.metrics.command import run_evaluate  # noqa: F401
+from moldiff.training.command import run_trainer  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[1]
 MOLECULES = ROOT / "tests" / "fixtures" / "qm9_200.sdf"
@@ -74,11 +75,8 @@ def training() -> Kind:
     def work() -> None:
         config = yaml.safe_load((ROOT / "tests" / "training" / "tiny.yaml").read_text())
         config["data"]["init_args"]["path"] = str(MOLECULES)
-        config["trainer"]["callbacks"][-1]["init_args"] |= {
-            "every_n_train_steps": 1,
-            "save_top_k": 2,
-            "monitor": "step",
-        }
+        often = {"every_n_train_steps": 1, "save_top_k": 2, "monitor": "step"}
+        config["trainer"]["callbacks"][-1]["init_args"] |= often
         os.environ["MOLDIFF_CACHE"] = "cache"
         Path("config.yaml").write_text(yaml.safe_dump(config))
         moldiff(["fit", "--config", "config.yaml", "--ckpt_path", "last"])
@@ -166,11 +164,12 @@ KINDS: dict[str, Callable[[], Kind]] = {
 def trials(name: str, count: int, seed: int = 0) -> dict[str, Any]:
     """Run trials of one kind; tells how many were killed, and what went wrong."""
     kind, chance, killed, faults = KINDS[name](), random.Random(seed), 0, []
-    with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
-        _check(_child(kind.work, folder), "undisturbed work failed")
-        seconds = time.perf_counter() - start
-        expected = _in(folder, kind.result)
+    for _ in range(2):  # files are read from the disk the first time
+        with tempfile.TemporaryDirectory() as folder:
+            start = time.perf_counter()
+            _check(_child(kind.work, folder), "undisturbed work failed")
+            seconds = time.perf_counter() - start
+            expected = _in(folder, kind.result)
     for number in range(count):
         with tempfile.TemporaryDirectory() as folder:
             try:
@@ -241,7 +240,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=None, help="JSON file of the results")
     args = parser.parse_args(arguments)
     torch.set_num_threads(1)  # a process that has threads must not be forked
-    read_molecules(MOLECULES)
     results = [trials(kind, args.trials, args.seed) for kind in args.kinds]
     print(json.dumps(results, indent=1))
     if args.out is not None:
