@@ -58,8 +58,10 @@ def save_tensors(
             temporary.unlink(missing_ok=True)
 
 
-def load_tensors(path: str | Path, kind: str, version: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and header that `save_tensors` wrote.
+def load_tensors(
+    path: str | Path, kind: str, version: int, mapped: bool = False
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and header that `save_tensors` wrote; with `mapped`, the tensors are not read, nor their checksum.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -77,7 +79,7 @@ def load_tensors(path: str | Path, kind: str, version: int) -> tuple[dict[str, T
         raise TableFileError(
             f"{path} has table format {header.get('version')}; expected {version}: delete it to rebuild it"
         )
-    if header["sha256"] != _checksum(tensors):
+    if not mapped and header["sha256"] != _checksum(tensors):
         raise TableFileError(f"{path} does not match its checksum, it is damaged; delete it to rebuild it")
     return tensors, header
 
