@@ -44,7 +44,7 @@ class Rank:
         return out.with_name(f"{out.stem}.rank{self.number}of{self.total}{out.suffix}")
 
     def path(self, out: Path, overwrite: bool, resume: bool) -> Path:
-        """What this process writes: `out` if it is alone, or if there is nothing to go on with but the whole file.
+        """What this process writes: `out` if it is alone, or if that is there already and is to be gone on with.
 
         Raises:
             FileExistsError: if `out` exists and is not to be replaced.
@@ -53,7 +53,7 @@ class Rank:
             return out
         path = self.share(out)
         begun = path.exists() or path.with_name(f"{path.stem}.partial{path.suffix}").exists()
-        if resume and out.exists() and not begun:
+        if resume and out.exists() and not (begun and overwrite):
             return out
         if out.exists() and not overwrite:
             raise FileExistsError(f"{out} exists; choose another name, or allow it to be overwritten")
@@ -67,6 +67,8 @@ class Rank:
 
     def ending(self, out: Path, path: Path, num_samples: int, valid: int) -> str:
         """What to say when `path`, with so many valid molecules, is whole; whoever finishes last makes `out`."""
+        if path == out and self.total > 1:
+            self.share(out).unlink(missing_ok=True)  # of a process that was killed before it had tidied up
         total = valid if path == out else gather(out, self.total, num_samples)
         if total is None:
             return f"share {self.number + 1} of {self.total} written to {path}; {out} follows when all are there\n"
@@ -84,7 +86,8 @@ def own_rank(devices: int, num_nodes: int) -> Rank | None:
     total = devices * num_nodes
     if total == 1:
         return Rank()
-    from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
     for kind in (TorchElasticEnvironment, SLURMEnvironment):
         if kind.detect() and (num_nodes > 1 or kind().world_size() > 1):

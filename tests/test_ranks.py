@@ -216,6 +216,9 @@ def test_dead_rank_is_run_again(whole, sample, work, monkeypatch, capsys):
         assert bool(drawn) == (number == 1)
         assert first.isdisjoint(drawn)
     assert Path(f"x{suffix}").read_bytes() == data
+    Path(f"x.rank1of2{suffix}").write_bytes(b"left by a process that was killed when it had gathered all")
+    as_rank(monkeypatch, 1, 2)
+    sample("--num_nodes", 2, "--resume", out=f"x{suffix}")
     assert names(work) == [f"whole{suffix}", f"x{suffix}"]
 
 

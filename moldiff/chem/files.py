@@ -213,10 +213,11 @@ def _read_sdf(path: Path, text: str) -> list[Chem.Mol | None]:
         records.append(tail)
     if not records:
         raise ValueError(f"{path}: got an empty file; expected at least one molecule")
-    return [_sdf_record(record) for record in tqdm(records, "reading", disable=None if len(records) > _SLOW else True)]
+    return [sdf_record(record) for record in tqdm(records, "reading", disable=None if len(records) > _SLOW else True)]
 
 
-def _sdf_record(record: str) -> Chem.Mol | None:
+def sdf_record(record: str) -> Chem.Mol | None:
+    """The molecule of one record of an SDF, without its last line; None if RDKit cannot read it."""
     supplier = Chem.SDMolSupplier()
     with rdBase.BlockLogs():
         supplier.SetData(record.rstrip("\n") + "\n\n$$$$\n", sanitize=False, removeHs=False)

@@ -239,7 +239,7 @@ class MoleculeTable:
         names = [name for name in tensors if name.startswith("property.")]
         properties = {name.removeprefix("property."): tensors.pop(name) for name in names}
         vocabulary = Vocabulary.from_dict(header["vocabulary"])
-        return cls(vocabulary, properties=properties, metadata=header["metadata"], **tensors)
+        return cls(vocabulary, properties=properties, smiles=(), metadata=header["metadata"], **tensors)
 
     def _tensors(self) -> dict[str, Tensor]:
         names: tuple[str, ...] = ("pos", "atom_types", "charges", "bond_types", "ptr", "pair_ptr", "index")

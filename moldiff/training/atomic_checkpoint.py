@@ -19,9 +19,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     its place, and half a file is there meanwhile.
     """
 
-    def save_checkpoint(
-        self, checkpoint: Mapping[str, Any], path: str | os.PathLike[str], storage_options: Any = None
-    ) -> None:
+    def save_checkpoint(self, checkpoint: Mapping[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write a checkpoint, or leave what is there.
 
         Raises:
