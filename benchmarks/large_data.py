@@ -1,7 +1,7 @@
 """Resident memory and rate of a data set in mapped files, by its size: `python -m benchmarks.large_data --help`.
 
-The molecules are those of a file, again and again, each time displaced and turned a little. Each size is read in a
-process of its own: half an epoch's beginning, so many batches, in the order of training.
+The molecules are those of a file, again and again, each time displaced a little; from a million on, the files are copies
+of the first ones. Each size is read in a process of its own: so many batches, in the order of training.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -26,6 +27,9 @@ from moldiff.data.table import MoleculeTable
 MOLECULES = Path(__file__).resolve().parents[1] / "tests" / "fixtures" / "qm9_200.sdf"
 
 
+_DISTINCT = 61  # files that are not copies: a million molecules
+
+
 def synthetic(table: MoleculeTable, count: int) -> Iterator[MoleculeTable]:
     """So many molecules, in tables of the size of a file."""
     generator = torch.Generator().manual_seed(0)
@@ -33,6 +37,16 @@ def synthetic(table: MoleculeTable, count: int) -> Iterator[MoleculeTable]:
         rows = torch.randint(len(table), (min(SHARD, count - first),), generator=generator)
         some = table.subset(rows)
         yield replace(some, pos=some.pos + 0.01 * torch.randn(some.pos.shape, generator=generator), smiles=())
+
+
+def write(folder: Path, num_files: int) -> None:
+    """So many files, with those that are there already."""
+    if not any(folder.glob("*.safetensors")):
+        write_shards(synthetic(sdf_table(MOLECULES), min(num_files, _DISTINCT) * SHARD), folder)
+    files = sorted(folder.glob("*.safetensors"))
+    for number in range(len(files), num_files):
+        shutil.copy(files[number % len(files)], folder / f"{number:05d}.safetensors")
+    print(f"{num_files} files, {num_files * files[0].stat().st_size / 2**20:.0f} MB")
 
 
 def measure(folder: Path, num_files: int, batches: int) -> dict[str, float]:
@@ -83,11 +97,7 @@ def main() -> None:
         print(json.dumps(measure(args.folder, args.num_files, args.batches)))
         return
     results = []
-    if not any(args.folder.glob("*.safetensors")):
-        start = time.perf_counter()
-        written = write_shards(synthetic(sdf_table(MOLECULES), max(args.sizes)), args.folder)
-        size = sum(path.stat().st_size for path in written) / 2**20
-        print(f"{len(written)} files, {size:.0f} MB, written in {time.perf_counter() - start:.0f} s")
+    write(args.folder, -(-max(args.sizes) // SHARD))
     for count in args.sizes:
         command = [sys.executable, "-m", "benchmarks.large_data", "--folder", str(args.folder)]
         command += ["--num_files", str(-(-count // SHARD)), "--batches", str(args.batches)]

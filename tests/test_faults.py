@@ -1,4 +1,4 @@
-"""Work that is killed at a random moment goes on, or starts again, as if nothing had been: a few trials of each kind."""
+"""Work that is killed at a random moment goes on, or starts again, as if nothing had been."""
 
 import os
 import subprocess

@@ -49,7 +49,7 @@ def write_shards(tables: Iterable[MoleculeTable], folder: str | Path, shard_size
         replace(table, metadata=about).save(files[-1])
 
     for table in tables:
-        rest = table if rest is None else MoleculeTable.concatenate([rest, table])
+        rest = MoleculeTable.concatenate([rest, table]) if rest is not None and len(rest) else table
         while len(rest) >= shard_size:
             write(rest.subset(range(shard_size)))
             rest = rest.subset(range(shard_size, len(rest)))
