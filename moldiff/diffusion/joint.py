@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from moldiff.data.batch import MolBatch
 from moldiff.data.statistics import Statistics
+from moldiff.diffusion.bounded import BoundedProcess
 from moldiff.diffusion.noise import Noise
 from moldiff.diffusion.process import Process, StepOptions
 from moldiff.diffusion.schedule import NoiseSchedule
@@ -58,6 +59,21 @@ class JointProcess(nn.Module):
                 )
             fields[name] = process.corrupt(value, t, clean.mask_of(name), noise)
         return noisy.replace(**fields)
+
+    def bounded(self) -> dict[str, BoundedProcess]:
+        """The processes by field.
+
+        Raises:
+            ValueError: if one of them has no variational bound.
+        """
+        found = {name: p for name, p in self._items() if isinstance(p, BoundedProcess)}
+        for name, process in self._items():
+            if name not in found:
+                raise ValueError(
+                    f"{type(process).__name__}, the process of {name}, has no bound of the likelihood: derive it from "
+                    "BoundedProcess, or leave the bound out (--model.bound null)"
+                )
+        return found
 
     def estimate(self, noisy: MolBatch, output: Prediction, t: Float[Tensor, " B"]) -> Prediction:
         """The clean estimate that the output of a denoiser stands for."""
