@@ -25,13 +25,13 @@ class BoundedProcess(Process):
     """
 
     def diffuse(
-        self, clean: Shaped[Tensor, "B L *K"], t: Float[Tensor, " B"], mask: Bool[Tensor, "B L"], noise: Noise
+        self, clean: Shaped[Tensor, "B L *J"], t: Float[Tensor, " B"], mask: Bool[Tensor, "B L"], noise: Noise
     ) -> Shaped[Tensor, "B L *K"]:
         """Draw the noisy field from q(x_t | x_0): noise that does not depend on the data, whatever `corrupt` does."""
         return self.corrupt(clean, t, mask, noise)
 
     @abstractmethod
-    def prior_kl(self, clean: Shaped[Tensor, "B L *K"], mask: Bool[Tensor, "B L"]) -> Float[Tensor, " B"]:
+    def prior_kl(self, clean: Shaped[Tensor, "B L *J"], mask: Bool[Tensor, "B L"]) -> Float[Tensor, " B"]:
         """KL(q(x_1 | x_0) | p(x_1)): what is left of the data at t = 1."""
 
     @abstractmethod

@@ -49,16 +49,25 @@ class JointProcess(nn.Module):
 
     def corrupt(self, clean: MolBatch, t: Float[Tensor, " B"], noise: Noise) -> MolBatch:
         """Molecules at time t; the coordinates of `clean` must be centred (see `moldiff.diffusion.frame`)."""
+        values = self.fields(clean)
         noisy = MolBatch(clean.pos, None, None, None, clean.mask)
-        fields = {}
-        for name, process in self._items():
-            value = getattr(clean, name)
+        return noisy.replace(
+            **{name: p.corrupt(values[name], t, clean.mask_of(name), noise) for name, p in self._items()}
+        )
+
+    def fields(self, clean: MolBatch) -> dict[str, Tensor]:
+        """The fields that have processes.
+
+        Raises:
+            ValueError: if the data lack one.
+        """
+        values = {name: getattr(clean, name) for name, _ in self._items()}
+        for name, value in values.items():
             if value is None:
                 raise ValueError(
                     f"the data have no {name}, which the process needs: give data with {name}, or drop its process"
                 )
-            fields[name] = process.corrupt(value, t, clean.mask_of(name), noise)
-        return noisy.replace(**fields)
+        return values
 
     def bounded(self) -> dict[str, BoundedProcess]:
         """The processes by field.
@@ -66,13 +75,14 @@ class JointProcess(nn.Module):
         Raises:
             ValueError: if one of them has no variational bound.
         """
-        found = {name: p for name, p in self._items() if isinstance(p, BoundedProcess)}
+        found = {}
         for name, process in self._items():
-            if name not in found:
+            if not isinstance(process, BoundedProcess):
                 raise ValueError(
                     f"{type(process).__name__}, the process of {name}, has no bound of the likelihood: derive it from "
-                    "BoundedProcess, or leave the bound out (--model.bound null)"
+                    "BoundedProcess, or leave the bound out (--likelihood.num_times 0)"
                 )
+            found[name] = process
         return found
 
     def estimate(self, noisy: MolBatch, output: Prediction, t: Float[Tensor, " B"]) -> Prediction:

@@ -41,9 +41,9 @@ class VariationalBound(Configured):
     terms), from t = 1 to the time at which the coordinates have noise of `resolution`, where they are reconstructed.
     So it is the bound of another sampler than the deterministic ones that draw molecules by default.
 
-    - *Units.* p is a density for coordinates, in Å, in the (N - 1) 3 dimensions of a fixed centre of mass, of atoms in a
-      given order and a given orientation, and a probability for classes. It grows without bound as the resolution gets
-      finer, if the data lie on a surface: only values at the same resolution, of the same fields, can be compared.
+    - *Units.* For coordinates p is a density, per Å in each of the (N - 1) 3 dimensions of a fixed centre of mass, of
+      atoms in a given order and orientation; for classes it is a probability. So the bound may well be below 0, the
+      more so the finer the resolution: compare values of the same fields at the same resolution.
     - *Alignment.* The noise is never aligned to the data here: aligned noise depends on them, its law at t = 1 is not
       the prior, and the terms would bound nothing. A model that was trained on aligned pairs (`align_noise`) is so
       asked for what it was not trained for, most of all near t = 1; the bound holds for it, but is loose.
@@ -54,9 +54,9 @@ class VariationalBound(Configured):
     """
 
     def __init__(
-        self, num_times: int = 8, num_steps: int = 1000, resolution: float = 10**-2.5, power: float = 3.0
+        self, num_times: int = 8, num_steps: int = 1000, resolution: float = 0.00316, power: float = 5.0
     ) -> None:
-        """How the bound is taken; EDM's is (1, 1000, 10**-2.5, 1).
+        """How the bound is taken; EDM's is (1, 1000, 0.00316, 1).
 
         Args:
             num_times: evaluations of the network for each molecule, besides the one of the reconstruction.
@@ -68,7 +68,7 @@ class VariationalBound(Configured):
         if num_times < 1 or num_steps < 1 or resolution <= 0 or power <= 0:
             raise ValueError(
                 f"num_times, num_steps, resolution and power must be positive: got {num_times}, {num_steps}, "
-                f"{resolution} and {power}; the defaults are 8, 1000, 0.00316 and 3"
+                f"{resolution} and {power}; the defaults are 8, 1000, 0.00316 and 5"
             )
         self.num_times, self.num_steps, self.resolution, self.power = num_times, num_steps, resolution, power
 
@@ -77,12 +77,11 @@ class VariationalBound(Configured):
         """Of molecules on the model's device, given their pockets, if there are any.
 
         Raises:
-            ValueError: if a process has no bound.
+            ValueError: if a process has no bound, or the molecules lack one of the model's fields.
         """
         clean, pocket = own_frame(batch)
-        processes = model.process.bounded()
+        processes, values = model.process.bounded(), model.process.fields(clean)
         context = model.denoiser.prepare(Context(pocket=pocket))
-        values = {name: getattr(clean, name) for name in processes}
         masks = {name: clean.mask_of(name) for name in processes}
 
         def draw(t: Tensor) -> tuple[MolBatch, dict[str, Tensor]]:
