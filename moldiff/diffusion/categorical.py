@@ -180,4 +180,5 @@ def _normalised(weights: Tensor) -> Tensor:
 
 def _kl(first: Tensor, second: Tensor) -> Tensor:
     """Relative entropy of class probabilities, in nats; infinite where the second excludes what the first does not."""
-    return (torch.special.xlogy(first, first) - torch.special.xlogy(first, second)).sum(-1)
+    terms: Tensor = torch.special.xlogy(first, first) - torch.special.xlogy(first, second)
+    return terms.sum(-1)

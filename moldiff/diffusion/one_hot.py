@@ -140,5 +140,6 @@ class OneHotGaussianProcess(BoundedProcess):
 
 def _log_mass(low: Tensor, high: Tensor) -> Tensor:
     """Logarithm of a standard normal law's integral from low to high, for low + high >= 0; exact far from 0, too."""
-    near, far = torch.special.log_ndtr(-low), torch.special.log_ndtr(-high)
+    near: Tensor = torch.special.log_ndtr(-low)
+    far: Tensor = torch.special.log_ndtr(-high)
     return near + torch.log1p(-torch.exp(far - near))
