@@ -119,13 +119,10 @@ class VariationalBound(Configured):
 
 def _estimate(model: Model, noisy: MolBatch, t: Tensor, context: Context) -> Prediction:
     """The clean estimate, the second one of a network that can see its own."""
-    estimate = model.process.estimate(noisy, model.denoiser(noisy, t.float(), context), t)
+    dtype = noisy.pos.dtype  # of the network
+    estimate = model.process.estimate(noisy, model.denoiser(noisy, t.to(dtype), context), t)
     if not model.denoiser.self_conditioning:
         return estimate
-    output = model.denoiser(noisy, t.float(), replace(context, previous=_like(noisy, estimate)))
+    previous = Prediction(**{name: value.to(dtype) for name, value in estimate.present().items()})
+    output = model.denoiser(noisy, t.to(dtype), replace(context, previous=previous))
     return model.process.estimate(noisy, output, t)
-
-
-def _like(noisy: MolBatch, estimate: Prediction) -> Prediction:
-    """An estimate in the coordinates' precision, for the network."""
-    return Prediction(**{name: value.to(noisy.pos.dtype) for name, value in estimate.present().items()})
