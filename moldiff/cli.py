@@ -19,8 +19,8 @@ New molecules in 3D by equivariant diffusion.
   export          turn a training checkpoint into a model folder (weights, config, card)
   prepare-pocket  cut a pocket out of a protein, for training or sampling
   fit             train a model:        moldiff fit --config configs/qm9.yaml
-  validate        losses of a model on the validation split
-  test            losses of a model on the test split
+  validate        losses and likelihood of a model on the validation split
+  test            losses and likelihood of a model on the test split
 
 moldiff COMMAND --help explains the options of a command.
 """

@@ -1,5 +1,6 @@
 """The mathematics of diffusion: schedules, processes, samplers."""
 
+from moldiff.diffusion.bounded import BoundedProcess
 from moldiff.diffusion.categorical import CategoricalProcess
 from moldiff.diffusion.gaussian import GaussianProcess
 from moldiff.diffusion.grid import GeometricGrid, PowerGrid, TimeGrid, UniformGrid
@@ -12,6 +13,7 @@ from moldiff.diffusion.schedule import CosineSchedule, LinearSchedule, NoiseSche
 
 __all__ = [
     "AncestralSampler",
+    "BoundedProcess",
     "CategoricalProcess",
     "CosineSchedule",
     "EulerSampler",

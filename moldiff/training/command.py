@@ -24,6 +24,7 @@ from moldiff.diffusion.model import SPEC_KEYS, read_checkpoint
 from moldiff.diffusion.precision import use_bfloat16
 from moldiff.diffusion.process_settings import prepare_process
 from moldiff.training.atomic_checkpoint import AtomicCheckpointIO
+from moldiff.training.likelihood import Likelihood
 from moldiff.training.module import DiffusionModule
 
 _NOISE = (  # warnings of Lightning that a user can do nothing about: what they warn of is meant, or harmless
@@ -78,6 +79,10 @@ class TrainingCLI(LightningCLI):
     def subcommands() -> dict[str, set[str]]:
         """The commands, and the trainer's arguments that are no options of them."""
         return {name: skipped for name, skipped in LightningCLI.subcommands().items() if name != "predict"}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Options of the bound that `validate` and `test` log, in any config."""
+        parser.add_lightning_class_args(Likelihood, "likelihood")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the arguments that were handed over, whatever `sys.argv` holds; check them."""
