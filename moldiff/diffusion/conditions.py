@@ -64,7 +64,7 @@ def dress(model: Model, conditions: Conditions) -> Dressed:
             raise ValueError(f"fixed atoms need a model of {', '.join(FIELDS)}: got {got}")
         shift = torch.zeros(3) if site is None else -site.centre
         process = FixedProcess(model.process, fixed.moved(shift, device), in_place=site is not None)
-    elif guides and site is not None:
+    elif site is not None:
         process = PlacedProcess(model.process)
     if guides:
         centre = None if site is None else site.centre.to(device)
@@ -77,7 +77,9 @@ def _clash_guide(model: Model, conditions: Conditions) -> list[Guide]:
     if not scale:
         return []
     if site is None or not 0 < scale < math.inf:
-        raise ValueError(f"avoid_clashes needs a pocket and a positive scale: got {scale}; give a site, and 1 to begin with")
+        raise ValueError(
+            f"avoid_clashes needs a pocket and a positive scale: got {scale}; give a site, and 1 to begin with"
+        )
     return [PocketClashes(site.atoms, model.statistics.vocabulary, scale)]
 
 

@@ -79,9 +79,7 @@ def _histogram(model: Model, site: Site | None) -> Mapping[int, float]:
     return in_pockets.histogram(site.pocket.pos[site.pocket.mask], site.centre)
 
 
-def _sizes(
-    sizes: Mapping[int, float], num_samples: int, seed: int, num_atoms: int | None, num_fixed: int
-) -> Tensor:
+def _sizes(sizes: Mapping[int, float], num_samples: int, seed: int, num_atoms: int | None, num_fixed: int) -> Tensor:
     if num_atoms is not None:
         if num_atoms <= num_fixed:
             raise ValueError(

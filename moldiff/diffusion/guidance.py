@@ -22,7 +22,7 @@ from moldiff.diffusion.sampler import MoleculeProcess
 from moldiff.models.denoiser import Prediction
 from moldiff.nn.geometry import centred
 
-LARGEST_SHIFT = 1.0  # Å; of an atom in a clean estimate at t = 1
+LARGEST_SHIFT = 2.0  # Å; of an atom in a clean estimate at t = 1
 LARGEST_CHANGE = 2.0  # of the logarithm of a class probability at t = 1
 
 
