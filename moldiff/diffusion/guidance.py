@@ -64,8 +64,7 @@ class GuidedProcess:
         Args:
             process: what is wrapped.
             guides: energies, which are added.
-            centre: where the frame of the process lies in that of the pocket, Å; None: there is no pocket, and molecules
-                stay centred.
+            centre: origin of the process's frame in that of the pocket, Å; None: no pocket, molecules stay centred.
             num_fixed: the first so many atoms of each molecule do not move.
         """
         self.process, self.guides, self.centre, self.num_fixed = process, tuple(guides), centre, num_fixed

@@ -40,8 +40,8 @@ def objective(
     """One of `OBJECTIVES`.
 
     Args:
-        name: "qed" (Bickerton et al. 2012), "sa" (synthetic accessibility from 0, hard, to 1, easy), or "vina" (energy in
-            kcal/mol after a local minimisation in the pocket, AutoDock Vina).
+        name: "qed" (Bickerton et al. 2012), "sa" (synthetic accessibility from 0, hard, to 1, easy), or "vina"
+            (AutoDock Vina's energy in kcal/mol after a local minimisation in the pocket).
         pocket: .pdb file of the pocket, for "vina".
         ligand: a molecule in the pocket, or its .sdf file; tells where, for "vina".
 
