@@ -138,7 +138,7 @@ def sample(
             writer.write(mol, place=index)
         return sum(mol.GetIntProp("moldiff_valid") for mol in mols)
 
-    if pocket is None and not reference_ligand is center is avoid_clashes is None:
+    if pocket is None and any(option is not None for option in (reference_ligand, center, avoid_clashes)):
         raise ValueError("a reference ligand, a center or avoid_clashes needs a pocket: give --pocket, a .pdb or .cif")
     if anchors is not None and (fix is None or not re.fullmatch(r"\d+(,\d+)*", anchors)):
         raise ValueError(f"got --anchors {anchors}; expected numbers such as 1,5 together with --fix, an .sdf file")

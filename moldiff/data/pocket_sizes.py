@@ -93,4 +93,5 @@ def _smoothed(histogram: Mapping[int, float], sizes: np.ndarray) -> np.ndarray:
     """The same weight for each ligand, spread over similar sizes."""
     known = np.array(list(histogram))
     kernel = np.exp(-((sizes[:, None] - known) ** 2) / (2 * _WIDTH**2))
-    return kernel / kernel.sum(0) @ np.array(list(histogram.values()))
+    smoothed: np.ndarray = kernel / kernel.sum(0) @ np.array(list(histogram.values()))
+    return smoothed
