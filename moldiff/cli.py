@@ -13,7 +13,8 @@ HELP = """usage: moldiff COMMAND [options]
 
 New molecules in 3D by equivariant diffusion.
 
-  sample          draw molecules from a trained model to an .sdf or .xyz file
+  sample          draw molecules from a trained model to an .sdf or .xyz file;
+                  with --optimize LIGAND.sdf, improve a given molecule
   evaluate        score the molecules of a file
   report          show the molecules of files in a web page: scores, distributions, 2D and 3D
   export          turn a training checkpoint into a model folder (weights, config, card)
@@ -57,7 +58,9 @@ def main(args: Sequence[str] | None = None) -> None:
     }
     name, *rest = arguments
     try:
-        if name in commands:
+        if name == "sample" and any(word.split("=")[0] == "--optimize" for word in rest):
+            _call(name, improve, rest)
+        elif name in commands:
             _call(name, commands[name], rest)
         elif name in TRAINER_COMMANDS:
             from moldiff.training.command import run_trainer
@@ -104,6 +107,7 @@ def sample(
     devices: int = 1,
     num_nodes: int = 1,
     resume: bool = False,
+    avoid_clashes: float | None = None,
     overwrite: bool = False,
 ) -> None:
     """Draw molecules from a trained model and write them with bonds, charges and properties.
@@ -133,18 +137,20 @@ def sample(
         devices: processes on each machine that share the work, with a GPU each if there are any.
         num_nodes: machines; with more than one, srun or torchrun must start the processes.
         resume: go on with what an interrupted run has written; finished molecules are not drawn again.
+        avoid_clashes: with `pocket`, how strongly atoms are pushed out of the protein's; 1 to begin with.
         overwrite: replace the file if it exists.
     """
     settings = dict(locals())
     from moldiff.chem.files import MoleculeWriter
     from moldiff.chem.partial_file import Run
     from moldiff.data.prepare_pocket import numbers
+    from moldiff.diffusion.conditions import Conditions
     from moldiff.diffusion.process_settings import prepare_process
     from moldiff.generator import MoleculeGenerator
     from moldiff.ranks import own_rank, start_ranks
 
-    if pocket is None and (reference_ligand is not None or center is not None):
-        raise ValueError("a reference ligand or a center needs a pocket: give --pocket, a .pdb or .cif file")
+    if pocket is None and any(option is not None for option in (reference_ligand, center, avoid_clashes)):
+        raise ValueError("a reference ligand, a center or avoid_clashes needs a pocket: give --pocket, a .pdb or .cif")
     growing = _anchors(anchors, fix)
     if (rank := own_rank(devices, num_nodes)) is None:
         start_ranks(devices, settings)
@@ -158,11 +164,77 @@ def sample(
         fixed = generator.fixed(fix, growing) if fix else None
         part = rank.part(writer.finished.checked(Run(str(seed), str(steps), generator.name), num_samples))
         bar = rank.number == 0
-        batches = generator.stream(
-            num_samples, seed, num_steps, num_atoms, batch_size, bar, part, site=site, fixed=fixed
-        )
+        conditions = Conditions(site=site, fixed=fixed, avoid_clashes=avoid_clashes)
+        batches = generator.stream(num_samples, seed, num_steps, num_atoms, batch_size, bar, part, **conditions)
         valid = generator.write(batches, writer, seed, steps, 0 if fixed is None else len(fixed))
     sys.stdout.write(rank.ending(out, path, num_samples, valid + writer.finished.num_valid))
+
+
+def improve(
+    optimize: Path,
+    objective: Literal["qed", "sa", "vina"],
+    out: Path,
+    model: str = "qm9",
+    pocket: Path | None = None,
+    num_samples: int = 32,
+    generations: int = 10,
+    noise_level: float = 0.5,
+    num_steps: int | None = None,
+    seed: int = 0,
+    batch_size: int = 64,
+    device: str | None = None,
+    precision: Literal["auto", "float32", "bfloat16"] = "auto",
+    avoid_clashes: float | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Improve a molecule, in a pocket or without: noise it, denoise it, keep the best, again and again.
+
+    The number of atoms stays as it is. The best molecules of all generations are written, the best first.
+
+    Args:
+        optimize: .sdf file of the molecule, in the frame of the pocket if there is one.
+        objective: qed (drug-likeness, rises), sa (synthetic accessibility from 0, hard, to 1, easy, rises), or vina
+            (kcal/mol after a local minimisation in the pocket, falls; extra `docking`).
+        out: file to write, .sdf or .xyz by its ending.
+        model: name of a bundled model, model folder, or checkpoint of `moldiff fit`.
+        pocket: .pdb file of a protein, for models that know pockets; the molecule tells the place.
+        num_samples: molecules of each generation; of all, at most so many are written.
+        generations: rounds of drawing and choosing.
+        noise_level: how far molecules are noised each time: the nearer to 0, the more they stay as they are; below 1.
+        num_steps: sampling steps for a molecule from pure noise, of which a part is taken; the model's default if not
+            given.
+        seed: of the noise; the same seed gives the same molecules.
+        batch_size: molecules that are denoised together.
+        device: torch device; a GPU if there is one, else the CPU.
+        precision: of matrix products; auto takes bfloat16 where the hardware is fast at it.
+        avoid_clashes: with `pocket`, how strongly atoms are pushed out of the protein's; 1 to begin with.
+        overwrite: replace the file if it exists.
+    """
+    from tqdm import tqdm
+
+    from moldiff.chem.files import MoleculeWriter
+    from moldiff.diffusion.process_settings import prepare_process
+    from moldiff.generator import MoleculeGenerator
+    from moldiff.metrics.objectives import objective as known_objective
+
+    if pocket is None and avoid_clashes is not None:
+        raise ValueError("avoid_clashes needs a pocket: give --pocket, a .pdb file")
+    prepare_process()
+    with MoleculeWriter(out, overwrite) as writer:
+        generator = MoleculeGenerator.from_pretrained(model, device, precision)
+        site = generator.site(pocket, optimize) if pocket else None
+        aim = known_objective(objective, pocket, optimize)
+        settings = (generations, num_samples, noise_level, seed, num_steps, batch_size)
+        course = generator.optimize(optimize, aim, *settings, site=site, avoid_clashes=avoid_clashes)
+        tqdm.write(f"generation  valid  new  best {objective}  mean of the best {num_samples}")
+        for generation in course:
+            best = generation.best[:num_samples]
+            mean = sum(candidate.value for candidate in best) / len(best)
+            counts = f"{generation.number:10}  {generation.valid:5}  {generation.new:3}"
+            tqdm.write(f"{counts}  {best[0].value:{5 + len(objective)}.3f}  {mean:.3f}")
+        for candidate in best:
+            writer.write(candidate.mol)
+    sys.stdout.write(f"{len(best)} molecules written to {out}, the best first\n")
 
 
 def evaluate(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from moldiff.chem.vocabulary import Vocabulary
+from moldiff.data.pocket_sizes import PocketSizes
 from moldiff.data.table import MoleculeTable
 
 _MOST_ATOMS = 10_000  # of a molecule; all pairs of its atoms are looked at
@@ -33,6 +34,7 @@ class Statistics:
     bond_types: tuple[float, ...]
     position_std: float  # Å, per component, of coordinates centred molecule by molecule
     properties: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # name -> {"mean", "std"}
+    pocket_sizes: PocketSizes | None = None  # of ligands, if there are complexes in the data
 
     @classmethod
     def of(cls, table: MoleculeTable) -> Statistics:
@@ -94,7 +96,7 @@ class Statistics:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, dictionaries and numbers, to be written as YAML or JSON."""
-        return {
+        values: dict[str, Any] = {
             "vocabulary": self.vocabulary.to_dict(),
             "num_molecules": self.num_molecules,
             "sizes": dict(self.sizes),
@@ -104,6 +106,7 @@ class Statistics:
             "position_std": self.position_std,
             "properties": {name: dict(moments) for name, moments in self.properties.items()},
         }
+        return values if self.pocket_sizes is None else {**values, "pocket_sizes": self.pocket_sizes.to_dict()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Statistics:
@@ -112,6 +115,7 @@ class Statistics:
         Raises:
             ValueError, KeyError, TypeError, AttributeError: if the values are not such as `to_dict` gives.
         """
+        in_pockets = values.get("pocket_sizes")
         made = cls(
             vocabulary=Vocabulary.from_dict(values["vocabulary"]),
             num_molecules=values["num_molecules"],
@@ -121,6 +125,7 @@ class Statistics:
             bond_types=tuple(values["bond_types"]),
             position_std=values["position_std"],
             properties={name: dict(moments) for name, moments in values.get("properties", {}).items()},
+            pocket_sizes=None if in_pockets is None else PocketSizes.from_dict(in_pockets),
         )
         made._check()
         return made
