@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +30,8 @@ _REPEATED = {  # options that may be given several times
 }
 _SWITCHES = {  # options without a value
     "overwrite": "Replace the output if it exists.",
+    "trust_classes": "Load a model that names classes from outside of moldiff, which can run any code.",
+    "resume": "Go on with what an interrupted run has written.",
     "dock": "With --pocket: dock each molecule with AutoDock Vina as well (seconds to minutes for each).",
     "fast": "With --pocket: leave out strain and PoseBusters' internal energy, which take most of the time.",
 }
@@ -69,6 +70,16 @@ def main(args: Sequence[str] | None = None) -> None:
             raise
         sys.stderr.write(f"moldiff {name}: error: {error}\n")
         raise SystemExit(2) from error
+    except (MemoryError, RuntimeError) as error:
+        if os.environ.get("MOLDIFF_TRACEBACK") or not (
+            isinstance(error, MemoryError) or re.search("out of memory|not enough memory|can't allocate", str(error))
+        ):
+            raise
+        reason = str(error).split("\n")[0]
+        sys.stderr.write(
+            f"moldiff {name}: error: the memory is full ({reason}): give a smaller batch size, or fewer atoms\n"
+        )
+        raise SystemExit(2) from error
     except KeyboardInterrupt:
         sys.stderr.write(f"\nmoldiff {name}: interrupted\n")
         raise SystemExit(130) from None
@@ -89,6 +100,10 @@ def sample(
     center: str | None = None,
     fix: Path | None = None,
     anchors: str | None = None,
+    trust_classes: bool = False,
+    devices: int = 1,
+    num_nodes: int = 1,
+    resume: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Draw molecules from a trained model and write them with bonds, charges and properties.
@@ -114,40 +129,40 @@ def sample(
             where bonds or hydrogens are missing; in a pocket it keeps its place.
         anchors: with `fix`, the atoms that may get new bonds, numbered from 1 as in the file: 1,5; if not given, all
             with a free valence.
+        trust_classes: load a model that names classes from outside of moldiff, which can run any code.
+        devices: processes on each machine that share the work, with a GPU each if there are any.
+        num_nodes: machines; with more than one, srun or torchrun must start the processes.
+        resume: go on with what an interrupted run has written; finished molecules are not drawn again.
         overwrite: replace the file if it exists.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
+    settings = dict(locals())
     from moldiff.chem.files import MoleculeWriter
+    from moldiff.chem.partial_file import Run
     from moldiff.data.prepare_pocket import numbers
-    from moldiff.diffusion.generate import SampledBatch
     from moldiff.diffusion.process_settings import prepare_process
     from moldiff.generator import MoleculeGenerator
-
-    def write(batch: SampledBatch) -> int:
-        mols = [
-            generator.record(m, i, seed, steps, num_fixed) for i, m in zip(batch.indices, batch.molecules, strict=True)
-        ]
-        for index, mol in zip(batch.indices, mols, strict=True):
-            writer.write(mol, place=index)
-        return sum(mol.GetIntProp("moldiff_valid") for mol in mols)
+    from moldiff.ranks import own_rank, start_ranks
 
     if pocket is None and (reference_ligand is not None or center is not None):
         raise ValueError("a reference ligand or a center needs a pocket: give --pocket, a .pdb or .cif file")
-    if anchors is not None and (fix is None or not re.fullmatch(r"\d+(,\d+)*", anchors)):
-        raise ValueError(f"got --anchors {anchors}; expected numbers such as 1,5 together with --fix, an .sdf file")
+    growing = _anchors(anchors, fix)
+    if (rank := own_rank(devices, num_nodes)) is None:
+        start_ranks(devices, settings)
+        return
     prepare_process()
-    with MoleculeWriter(out, overwrite) as writer, ThreadPoolExecutor(1) as worker:  # writes while the next is denoised
-        generator = MoleculeGenerator.from_pretrained(model, device, precision)
+    path = rank.path(out, overwrite, resume)
+    with MoleculeWriter(path, overwrite, resume) as writer:
+        generator = MoleculeGenerator.from_pretrained(model, rank.device(device), precision, trust_classes)
         steps = num_steps or generator.model.num_steps
         site = generator.site(pocket, reference_ligand, numbers(center) if center else None) if pocket else None
-        fixed = (
-            generator.fixed(fix, [int(number) for number in anchors.split(",")] if anchors else None) if fix else None
+        fixed = generator.fixed(fix, growing) if fix else None
+        part = rank.part(writer.finished.checked(Run(str(seed), str(steps), generator.name), num_samples))
+        bar = rank.number == 0
+        batches = generator.stream(
+            num_samples, seed, num_steps, num_atoms, batch_size, bar, part, site=site, fixed=fixed
         )
-        num_fixed = 0 if fixed is None else len(fixed)
-        batches = generator.stream(num_samples, seed, num_steps, num_atoms, batch_size, site=site, fixed=fixed)
-        valid = sum(count.result() for count in _one_ahead(worker.submit(write, batch) for batch in batches))
-    sys.stdout.write(f"{num_samples} molecules written to {out}, {valid} of them valid (strict rule)\n")
+        valid = generator.write(batches, writer, seed, steps, 0 if fixed is None else len(fixed))
+    sys.stdout.write(rank.ending(out, path, num_samples, valid + writer.finished.num_valid))
 
 
 def evaluate(
@@ -223,17 +238,18 @@ def report(
     run_report([Path(name) for name in molecules], out, reference, num_shown, overwrite, groups, bonds, workers)
 
 
-def export(checkpoint: Path, out: Path, card: Path | None = None) -> None:
+def export(checkpoint: Path, out: Path, card: Path | None = None, trust_classes: bool = False) -> None:
     """Turn a training checkpoint into a model folder: model.safetensors, config.yaml, card.md.
 
     Args:
         checkpoint: .ckpt file written by `moldiff fit`; its averaged weights are taken, if averaging was on.
         out: folder to make; it must not exist.
         card: a text (Markdown) that is put into card.md above the settings of the run.
+        trust_classes: take a checkpoint that names classes from outside of moldiff, which can run any code.
     """
     from moldiff.training.export import export_checkpoint
 
-    export_checkpoint(checkpoint, out, card)
+    export_checkpoint(checkpoint, out, card, trust_classes)
     sys.stdout.write(f"model written to {out}\n")
 
 
@@ -267,15 +283,12 @@ def prepare_pocket(
     run_prepare_pocket(protein, out, ligand, names, numbers(center) if center else None, radius, id, split)
 
 
-def _one_ahead(futures: Iterable[Future[int]]) -> Iterator[Future[int]]:
-    """Each future when the next one has been made, so that at most two are under way."""
-    last: Future[int] | None = None
-    for future in futures:
-        if last is not None:
-            yield last
-        last = future
-    if last is not None:
-        yield last
+def _anchors(anchors: str | None, fix: Path | None) -> list[int] | None:
+    if anchors is None:
+        return None
+    if fix is None or not re.fullmatch(r"\d+(,\d+)*", anchors):
+        raise ValueError(f"got --anchors {anchors}; expected numbers such as 1,5 together with --fix, an .sdf file")
+    return [int(number) for number in anchors.split(",")]
 
 
 def _call(name: str, function: Callable[..., Any], arguments: list[str]) -> None:

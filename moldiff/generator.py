@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,7 @@ from moldiff.diffusion.fixed import FixedAtoms, fix_atoms
 from moldiff.diffusion.generate import SampledBatch, generate
 from moldiff.diffusion.model import CONFIG, Model, read_model
 from moldiff.diffusion.model_folder import write_model
+from moldiff.diffusion.part import ALL, Part
 from moldiff.diffusion.precision import Precision, use_bfloat16
 from moldiff.diffusion.site import Site, find_site
 from moldiff.metrics.evaluation import evaluate
@@ -53,7 +55,7 @@ class MoleculeGenerator:
 
     @classmethod
     def from_pretrained(
-        cls, model: str | Path = "qm9", device: str | None = None, precision: Precision = "auto"
+        cls, model: str | Path = "qm9", device: str | None = None, precision: Precision = "auto", trust: bool = False
     ) -> MoleculeGenerator:
         """Load a bundled model by its name, a model folder, or a checkpoint of `moldiff fit`.
 
@@ -61,10 +63,12 @@ class MoleculeGenerator:
             model: name of a bundled model ("qm9"), or path of a folder made by `moldiff export`, or of a .ckpt file.
             device: torch device; a GPU if there is one, else the CPU.
             precision: of matrix products; "auto" takes bfloat16 where the hardware is fast at it.
+            trust: whether the model may name classes from outside of moldiff, which can run any code.
 
         Raises:
             FileNotFoundError: if there is no such model.
-            ValueError: if the files are damaged or do not fit together, or the device cannot be used.
+            ValueError: if the files are damaged or do not fit together, a foreign class is named without trust, or the
+                device cannot be used.
         """
         path = Path(model)
         bundled = sorted(folder.name for folder in BUNDLED.iterdir() if folder.is_dir()) if BUNDLED.is_dir() else []
@@ -77,7 +81,7 @@ class MoleculeGenerator:
                 f"no model {str(model)!r}: expected one of the bundled models {bundled}, or an existing path"
             )
         name = path.stem if path.is_file() else path.resolve().name
-        return cls(read_model(path), name, device, precision)
+        return cls(read_model(path, trust), name, device, precision)
 
     def sample(
         self,
@@ -122,18 +126,46 @@ class MoleculeGenerator:
         num_atoms: int | None = None,
         batch_size: int = 64,
         progress: bool = True,
+        part: Part = ALL,
         **conditions: Unpack[Conditions],
     ) -> Iterator[SampledBatch]:
-        """Draw molecules and give each batch, of similar sizes, when it is finished; arguments as in `sample`."""
-        batches = generate(self.model, num_samples, seed, num_steps, num_atoms, batch_size, self.bfloat16, **conditions)
-        with tqdm(total=num_samples, unit="molecule", desc="sampling", disable=not progress) as bar:
+        """Draw molecules and give each batch, of similar sizes, when it is finished; arguments as in `sample`.
+
+        `part`: which of them, if several processes share the work, or some are there already.
+        """
+        batches = generate(
+            self.model, num_samples, seed, num_steps, num_atoms, batch_size, self.bfloat16, part, **conditions
+        )
+        done = len(part.done) * part.num_ranks  # an estimate of what all processes have, from what this one has
+        bar = tqdm(total=num_samples, initial=done, unit="molecule", desc="sampling", disable=not progress)
+        with bar:
             for batch in batches:
                 yield batch
-                bar.update(len(batch.indices))
+                bar.update(min(len(batch.indices) * part.num_ranks, num_samples - bar.n))
 
     def record(self, arrays: MoleculeArrays, index: int, seed: int, num_steps: int, num_fixed: int = 0) -> Chem.Mol:
         """A molecule that this model has drawn, as it is written to files."""
         return record(arrays, index, seed, num_steps, self.name, self.model.statistics.vocabulary.hydrogens, num_fixed)
+
+    def write(
+        self, batches: Iterable[SampledBatch], writer: MoleculeWriter, seed: int, num_steps: int, num_fixed: int = 0
+    ) -> int:
+        """Write the molecules of `stream` in a thread, while the next batch is drawn.
+
+        Returns:
+            How many of them pass the strict rule.
+        """
+
+        def write(batch: SampledBatch) -> int:
+            valid = 0
+            for index, molecule in zip(batch.indices, batch.molecules, strict=True):
+                mol = self.record(molecule, index, seed, num_steps, num_fixed)
+                writer.write(mol, place=index)
+                valid += mol.GetIntProp("moldiff_valid")
+            return valid
+
+        with ThreadPoolExecutor(1) as thread:
+            return sum(count.result() for count in _one_ahead(thread.submit(write, batch) for batch in batches))
 
     def fixed(self, fragment: str | Path | Chem.Mol, anchors: Sequence[int] | None = None) -> FixedAtoms:
         """Atoms to keep, to give to `sample`: a scaffold to decorate, a fragment to grow, fragments to link.
@@ -179,6 +211,17 @@ class MoleculeGenerator:
             FileExistsError: if the folder exists.
         """
         write_model(self.model, Path(folder), card or f"# {self.name}\n\nNo description was given.\n")
+
+
+def _one_ahead(futures: Iterable[Future[int]]) -> Iterator[Future[int]]:
+    """Each future when the next one has been made, so that at most two are under way."""
+    last: Future[int] | None = None
+    for future in futures:
+        if last is not None:
+            yield last
+        last = future
+    if last is not None:
+        yield last
 
 
 def _usable_device(name: str) -> torch.device:

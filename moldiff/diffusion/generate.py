@@ -17,6 +17,7 @@ from moldiff.diffusion.conditions import Conditions, Dressed, dress
 from moldiff.diffusion.inpainting import FixedProcess, sample_around
 from moldiff.diffusion.model import Model
 from moldiff.diffusion.noise import MoleculeNoise
+from moldiff.diffusion.part import ALL, Part
 from moldiff.diffusion.size_prior import SizePrior
 
 
@@ -36,6 +37,7 @@ def generate(
     num_atoms: int | None = None,
     batch_size: int = 64,
     bfloat16: bool = False,
+    part: Part = ALL,
     **conditions: Unpack[Conditions],
 ) -> Iterator[SampledBatch]:
     """Draw molecules on the model's device and give each batch when it is finished.
@@ -44,7 +46,7 @@ def generate(
     which would be rounded otherwise in a padded row, does not depend on its company.
 
     Molecule i depends on the model, the seed, the number of steps and i only. Arguments as in
-    `MoleculeGenerator.sample`.
+    `MoleculeGenerator.sample`; `part`: which of the molecules are drawn.
     """
     for name, value in (("num_samples", num_samples), ("batch_size", batch_size)):
         if value < 1:
@@ -60,14 +62,20 @@ def generate(
     dressed, site, fixed = dress(model, conditions), conditions.get("site"), conditions.get("fixed")
     wanted = num_atoms or (site.num_atoms if site is not None else None)
     sizes = _sizes(model, num_samples, seed, wanted, 0 if fixed is None else len(fixed))
-    for size in sorted(set(sizes.tolist()), reverse=True):
-        same = (sizes == size).nonzero().flatten()
-        for first in range(0, len(same), batch_size):
-            chosen = same[first : first + batch_size]
-            batch = _denoise(model, size, chosen, seed, num_steps or model.num_steps, bfloat16, dressed)
-            if site is not None:
-                batch = batch.replace(pos=batch.pos + site.centre.to(batch.pos))
-            yield SampledBatch(tuple(chosen.tolist()), tuple(to_arrays(batch, model.statistics.vocabulary)))
+    for chosen in part.of(_batches(sizes, batch_size)):
+        size = int(sizes[chosen[0]])
+        batch = _denoise(model, size, chosen, seed, num_steps or model.num_steps, bfloat16, dressed)
+        if site is not None:
+            batch = batch.replace(pos=batch.pos + site.centre.to(batch.pos))
+        drawn = zip(chosen.tolist(), to_arrays(batch, model.statistics.vocabulary), strict=True)
+        new = {index: molecule for index, molecule in drawn if index not in part.done}
+        yield SampledBatch(tuple(new), tuple(new.values()))
+
+
+def _batches(sizes: Tensor, batch_size: int) -> list[Tensor]:
+    """Indices of molecules of the same size, the largest first."""
+    same = [(sizes == size).nonzero().flatten() for size in sorted(set(sizes.tolist()), reverse=True)]
+    return [batch for indices in same for batch in indices.split(batch_size)]
 
 
 def _sizes(model: Model, num_samples: int, seed: int, num_atoms: int | None, num_fixed: int) -> Tensor:
