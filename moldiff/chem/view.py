@@ -51,7 +51,6 @@ def view_3d(mols: Sequence[Chem.Mol | None], columns: int = 4, size: int = 220) 
             view.addModel(_record(mol, turn=True), "sdf", viewer=divmod(place, columns))
     view.setStyle(_STYLE)
     view.zoomTo()
-    view.zoom(1.2)
     return view
 
 
