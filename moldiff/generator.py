@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from tqdm import tqdm
 from moldiff.chem.arrays import MoleculeArrays, sanitized, to_mol
 from moldiff.chem.files import MoleculeWriter
 from moldiff.chem.pocket import Pocket
+from moldiff.diffusion.conditions import Conditions
 from moldiff.diffusion.fixed import FixedAtoms, fix_atoms
 from moldiff.diffusion.generate import SampledBatch, generate
 from moldiff.diffusion.model import CONFIG, Model, read_model
@@ -85,13 +87,11 @@ class MoleculeGenerator:
         num_atoms: int | None = None,
         batch_size: int = 64,
         progress: bool = True,
-        site: Site | None = None,
-        fixed: FixedAtoms | None = None,
+        **conditions: Unpack[Conditions],
     ) -> Samples:
         """Draw molecules.
 
-        Molecule i depends on the model, the seed and i only, whatever the batch size and the number of molecules, up to
-        the rounding of the processor's matrix products (which can differ between batch shapes and devices).
+        Molecule i depends on the model, the seed and i only, whatever the batch size and the number of molecules.
 
         Args:
             num_samples: molecules to draw.
@@ -101,16 +101,15 @@ class MoleculeGenerator:
                 reference ligand has, or drawn from the training sizes (above the number of fixed atoms).
             batch_size: molecules that are denoised together.
             progress: show a progress bar.
-            site: where in a protein pocket molecules are built (see `site`), for models that know pockets.
-            fixed: atoms that all molecules hold (see `fixed`): their first atoms. In a pocket they keep their place,
-                and the site's centre only tells which residues are near.
+            conditions: what the molecules are asked to be: `site`, `fixed` (see `Conditions`).
         """
         molecules: list[MoleculeArrays | None] = [None] * num_samples
-        for batch in self.stream(num_samples, seed, num_steps, num_atoms, batch_size, progress, site, fixed):
+        for batch in self.stream(num_samples, seed, num_steps, num_atoms, batch_size, progress, **conditions):
             for index, molecule in zip(batch.indices, batch.molecules, strict=True):
                 molecules[index] = molecule
         done = tuple(molecule for molecule in molecules if molecule is not None)
         hydrogens = self.model.statistics.vocabulary.hydrogens
+        fixed = conditions.get("fixed")
         return Samples(
             done, seed, num_steps or self.model.num_steps, self.name, hydrogens, 0 if fixed is None else len(fixed)
         )
@@ -123,11 +122,10 @@ class MoleculeGenerator:
         num_atoms: int | None = None,
         batch_size: int = 64,
         progress: bool = True,
-        site: Site | None = None,
-        fixed: FixedAtoms | None = None,
+        **conditions: Unpack[Conditions],
     ) -> Iterator[SampledBatch]:
         """Draw molecules and give each batch, of similar sizes, when it is finished; arguments as in `sample`."""
-        batches = generate(self.model, num_samples, seed, num_steps, num_atoms, batch_size, self.bfloat16, site, fixed)
+        batches = generate(self.model, num_samples, seed, num_steps, num_atoms, batch_size, self.bfloat16, **conditions)
         with tqdm(total=num_samples, unit="molecule", desc="sampling", disable=not progress) as bar:
             for batch in batches:
                 yield batch

@@ -46,6 +46,10 @@ class MolBatch:
         """A copy with some fields exchanged."""
         return replace(self, **fields)  # type: ignore[arg-type]
 
+    def take(self, rows: Int[Tensor, " C"]) -> MolBatch:
+        """Some of the molecules, in this order; one may come several times."""
+        return self._map(lambda x: x[rows])
+
     def to(self, device: torch.device | str, non_blocking: bool = False) -> MolBatch:
         """The same batch on another device."""
         return self._map(lambda x: x.to(device, non_blocking=non_blocking))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Unpack
 
 import torch
 from torch import Tensor
@@ -12,14 +13,11 @@ from moldiff.chem.arrays import MoleculeArrays
 from moldiff.chem.whole import is_whole
 from moldiff.data.batch import MolBatch
 from moldiff.data.molecules import to_arrays
-from moldiff.diffusion.fixed import FixedAtoms
+from moldiff.diffusion.conditions import Conditions, Dressed, dress
 from moldiff.diffusion.inpainting import FixedProcess, sample_around
-from moldiff.diffusion.joint import JointProcess
 from moldiff.diffusion.model import Model
 from moldiff.diffusion.noise import MoleculeNoise
-from moldiff.diffusion.site import Site
 from moldiff.diffusion.size_prior import SizePrior
-from moldiff.models.denoiser import FIELDS, Context
 
 
 @dataclass(frozen=True)
@@ -38,8 +36,7 @@ def generate(
     num_atoms: int | None = None,
     batch_size: int = 64,
     bfloat16: bool = False,
-    site: Site | None = None,
-    fixed: FixedAtoms | None = None,
+    **conditions: Unpack[Conditions],
 ) -> Iterator[SampledBatch]:
     """Draw molecules on the model's device and give each batch when it is finished.
 
@@ -47,7 +44,7 @@ def generate(
     which would be rounded otherwise in a padded row, does not depend on its company.
 
     Molecule i depends on the model, the seed, the number of steps and i only. Arguments as in
-    `MoleculeGenerator.sample`; `site`: where molecules are built, if in a pocket; `fixed`: atoms that all of them hold.
+    `MoleculeGenerator.sample`.
     """
     for name, value in (("num_samples", num_samples), ("batch_size", batch_size)):
         if value < 1:
@@ -60,16 +57,14 @@ def generate(
         raise ValueError(
             f"num_atoms must be at least 1: got {num_atoms}; leave it out to draw sizes from the training data"
         )
-    context, process = _context(model, site), _process(model, site, fixed)
-    if fixed is not None and model.process.processes.keys() != set(FIELDS):
-        raise ValueError(f"fixed atoms need a model of {', '.join(FIELDS)}: got {', '.join(model.process.processes)}")
+    dressed, site, fixed = dress(model, conditions), conditions.get("site"), conditions.get("fixed")
     wanted = num_atoms or (site.num_atoms if site is not None else None)
     sizes = _sizes(model, num_samples, seed, wanted, 0 if fixed is None else len(fixed))
     for size in sorted(set(sizes.tolist()), reverse=True):
         same = (sizes == size).nonzero().flatten()
         for first in range(0, len(same), batch_size):
             chosen = same[first : first + batch_size]
-            batch = _denoise(model, size, chosen, seed, num_steps or model.num_steps, bfloat16, context, process)
+            batch = _denoise(model, size, chosen, seed, num_steps or model.num_steps, bfloat16, dressed)
             if site is not None:
                 batch = batch.replace(pos=batch.pos + site.centre.to(batch.pos))
             yield SampledBatch(tuple(chosen.tolist()), tuple(to_arrays(batch, model.statistics.vocabulary)))
@@ -94,26 +89,6 @@ def _sizes(model: Model, num_samples: int, seed: int, num_atoms: int | None, num
 
 
 @torch.inference_mode()
-def _context(model: Model, site: Site | None) -> Context:
-    """What the network knows besides the noisy molecules; the pocket is moved into their frame and encoded."""
-    if site is None:
-        return Context()
-    device = next(model.denoiser.parameters()).device
-    pocket = site.pocket.replace(pos=site.pocket.pos - site.centre).to(device)
-    return model.denoiser.prepare(Context(pocket=pocket))
-
-
-@torch.inference_mode()
-def _process(model: Model, site: Site | None, fixed: FixedAtoms | None) -> JointProcess | FixedProcess:
-    """The model's process, or one around it that keeps fixed atoms, which are moved into the frame of the molecules."""
-    if fixed is None:
-        return model.process
-    shift = torch.zeros(3) if site is None else -site.centre
-    moved = fixed.moved(shift, next(model.denoiser.parameters()).device)
-    return FixedProcess(model.process, moved, in_place=site is not None)
-
-
-@torch.inference_mode()
 def _denoise(
     model: Model,
     size: int,
@@ -121,8 +96,7 @@ def _denoise(
     seed: int,
     num_steps: int,
     bfloat16: bool,
-    context: Context,
-    process: JointProcess | FixedProcess,
+    dressed: Dressed,
 ) -> MolBatch:
     device = next(model.denoiser.parameters()).device
     mask = torch.ones(len(indices), size, dtype=torch.bool, device=device)
@@ -134,6 +108,7 @@ def _denoise(
         return torch.tensor(whole, device=device)
 
     with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
+        denoiser, process, sampler, context = dressed.denoiser, dressed.process, dressed.sampler, dressed.context
         if isinstance(process, FixedProcess):
-            return sample_around(model.sampler, model.denoiser, process, mask, num_steps, noise, context, is_done)
-        return model.sampler(model.denoiser, process, mask, num_steps, noise, context)
+            return sample_around(sampler, denoiser, process, mask, num_steps, noise, context, is_done)
+        return sampler(denoiser, process, mask, num_steps, noise, context)

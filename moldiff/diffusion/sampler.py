@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from moldiff.data.batch import MolBatch
@@ -55,10 +55,30 @@ class Start:
     time: float
 
 
+@dataclass(frozen=True)
+class State:
+    """Where a sampler stands after a call of the denoiser."""
+
+    batch: MolBatch  # noisy molecules
+    time: Float[Tensor, ""]
+    estimate: Prediction  # the clean estimate of this call
+    previous: Prediction | None = None  # that of the call before
+
+    def take(self, rows: Int[Tensor, " C"]) -> State:
+        """Some of the molecules, in this order; one may come several times."""
+        previous = None if self.previous is None else self.previous.take(rows)
+        return State(self.batch.take(rows), self.time, self.estimate.take(rows), previous)
+
+
+Watch = Callable[[State], Int[Tensor, " C"] | None]
+
+
 class Sampler(Configured, ABC):
     """Draws molecules with a denoiser. Holds settings only: nothing is kept between calls."""
 
-    @abstractmethod
+    grid: TimeGrid
+    options: StepOptions
+
     def __call__(
         self,
         denoiser: Denoiser,
@@ -68,8 +88,33 @@ class Sampler(Configured, ABC):
         noise: Noise,
         context: Context | None = None,
         start: Start | None = None,
+        watch: Watch | None = None,
     ) -> MolBatch:
-        """Molecules of the sizes that the mask tells; the same noise gives the same molecules."""
+        """Molecules of the sizes that the mask tells; the same noise gives the same molecules.
+
+        Args:
+            denoiser: network.
+            process: noise law.
+            mask: which atoms exist.
+            num_steps: steps; each costs one call of the network, if the sampler says nothing else.
+            noise: source of random numbers.
+            context: what the network knows besides.
+            start: noisy molecules to start from, in place of noise.
+            watch: is shown the state at the start and after each step; may tell the rows to go on with, such as
+                `tensor([0, 0, 3])`, if molecules are to be dropped and doubled.
+        """
+        walk, times = _Walk(denoiser, process, noise, context or Context(), self.options), self.grid(num_steps)
+        times = times.to(mask.device)
+        x = process.prior(mask, noise) if start is None else start.batch
+        times = times if start is None else _from(times, start.time)
+        state = _watched(walk.ask(x, times[0], None), watch)
+        for k in range(len(times) - 2):
+            state = _watched(self._advance(walk, state, times[k + 1], times[k - 1] if k else None), watch)
+        return process.decode(state.estimate, state.batch.mask)
+
+    @abstractmethod
+    def _advance(self, walk: _Walk, state: State, then: Float[Tensor, ""], before: Float[Tensor, ""] | None) -> State:
+        """Go to the time `then`; `before`: the time of `state.previous`."""
 
 
 class EulerSampler(Sampler):
@@ -86,47 +131,17 @@ class EulerSampler(Sampler):
         self.grid = grid or GeometricGrid()
         self.options = StepOptions(stochasticity, jump_rate, temperature)
 
-    def __call__(
-        self,
-        denoiser: Denoiser,
-        process: MoleculeProcess,
-        mask: Bool[Tensor, "B N"],
-        num_steps: int,
-        noise: Noise,
-        context: Context | None = None,
-        start: Start | None = None,
-    ) -> MolBatch:
-        """See `Sampler`. One evaluation of the network a step."""
-        context, times = context or Context(), self.grid(num_steps).to(mask.device)
-        x = process.prior(mask, noise) if start is None else start.batch
-        times = times if start is None else _from(times, start.time)
-        estimate = _estimate(denoiser, process, x, times[0], context)
-        for t, s in pairwise(times[:-1]):
-            x = process.step(x, estimate, _rows(t, mask), _rows(s, mask), noise, self.options)
-            estimate = _estimate(denoiser, process, x, s, replace(context, previous=estimate))
-        return process.decode(estimate, mask)
+    def _advance(self, walk: _Walk, state: State, then: Float[Tensor, ""], before: Float[Tensor, ""] | None) -> State:
+        return walk.ask(walk.step(state, state.estimate, then), then, state.estimate)
 
 
-class AncestralSampler(Sampler):
+class AncestralSampler(EulerSampler):
     """Ancestral sampling (Ho 2020, DDPM; Austin 2021, D3PM): fresh noise, exact posteriors, equal steps."""
 
     def __init__(self, grid: TimeGrid | None = None, temperature: float = 1.0) -> None:
         """`grid`: uniform if not given."""
-        self.steps = EulerSampler(grid or UniformGrid(), stochasticity=1.0, temperature=temperature)
-        self.steps.options = replace(self.steps.options, posterior=True)
-
-    def __call__(
-        self,
-        denoiser: Denoiser,
-        process: MoleculeProcess,
-        mask: Bool[Tensor, "B N"],
-        num_steps: int,
-        noise: Noise,
-        context: Context | None = None,
-        start: Start | None = None,
-    ) -> MolBatch:
-        """See `Sampler`. One evaluation of the network a step."""
-        return self.steps(denoiser, process, mask, num_steps, noise, context, start)
+        self.grid = grid or UniformGrid()
+        self.options = StepOptions(1.0, temperature=temperature, posterior=True)
 
 
 class MultistepSampler(Sampler):
@@ -141,29 +156,12 @@ class MultistepSampler(Sampler):
         self.grid = grid or PowerGrid()
         self.options = StepOptions(0.0, jump_rate, temperature)
 
-    def __call__(
-        self,
-        denoiser: Denoiser,
-        process: MoleculeProcess,
-        mask: Bool[Tensor, "B N"],
-        num_steps: int,
-        noise: Noise,
-        context: Context | None = None,
-        start: Start | None = None,
-    ) -> MolBatch:
-        """See `Sampler`. One evaluation of the network a step."""
-        context, times = context or Context(), self.grid(num_steps).to(mask.device)
-        x = process.prior(mask, noise) if start is None else start.batch
-        times = times if start is None else _from(times, start.time)
-        estimate = ahead = _estimate(denoiser, process, x, times[0], context)
-        for k in range(len(times) - 2):
-            x = process.step(x, ahead, _rows(times[k], mask), _rows(times[k + 1], mask), noise, self.options)
-            previous = estimate
-            estimate = _estimate(denoiser, process, x, times[k + 1], replace(context, previous=previous))
-            if k + 3 < len(times):
-                reach = _reach(process, times[k : k + 3])
-                ahead = replace(estimate, pos=estimate.pos + reach * (estimate.pos - previous.pos))
-        return process.decode(estimate, mask)
+    def _advance(self, walk: _Walk, state: State, then: Float[Tensor, ""], before: Float[Tensor, ""] | None) -> State:
+        ahead = state.estimate
+        if state.previous is not None and before is not None:
+            reach = _reach(walk.process, torch.stack([before, state.time, then]))
+            ahead = replace(ahead, pos=ahead.pos + reach * (ahead.pos - state.previous.pos))
+        return walk.ask(walk.step(state, ahead, then), then, state.estimate)
 
 
 class HeunSampler(Sampler):
@@ -178,31 +176,38 @@ class HeunSampler(Sampler):
         self.grid = grid or GeometricGrid()
         self.options = StepOptions(0.0, jump_rate, temperature)
 
-    def __call__(
-        self,
-        denoiser: Denoiser,
-        process: MoleculeProcess,
-        mask: Bool[Tensor, "B N"],
-        num_steps: int,
-        noise: Noise,
-        context: Context | None = None,
-        start: Start | None = None,
-    ) -> MolBatch:
-        """See `Sampler`."""
-        context, times = context or Context(), self.grid(num_steps).to(mask.device)
-        x = process.prior(mask, noise) if start is None else start.batch
-        times = times if start is None else _from(times, start.time)
-        estimate = _estimate(denoiser, process, x, times[0], context)
-        for t, s in pairwise(times[:-1]):
-            first = process.step(x, estimate, _rows(t, mask), _rows(s, mask), noise, self.options)
-            context = replace(context, previous=estimate)
-            at_end = _estimate(denoiser, process, first, s, context)
-            mean = replace(estimate, pos=(estimate.pos + at_end.pos) / 2)
-            second = process.step(x, mean, _rows(t, mask), _rows(s, mask), noise, self.options)
-            x = first.replace(pos=second.pos)
-            context = replace(context, previous=at_end)
-            estimate = _estimate(denoiser, process, x, s, context)
-        return process.decode(estimate, mask)
+    def _advance(self, walk: _Walk, state: State, then: Float[Tensor, ""], before: Float[Tensor, ""] | None) -> State:
+        first = walk.step(state, state.estimate, then)
+        at_end = walk.ask(first, then, state.estimate).estimate
+        mean = replace(state.estimate, pos=(state.estimate.pos + at_end.pos) / 2)
+        return walk.ask(first.replace(pos=walk.step(state, mean, then).pos), then, at_end)
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """What stays the same from step to step."""
+
+    denoiser: Denoiser
+    process: MoleculeProcess
+    noise: Noise
+    context: Context
+    options: StepOptions
+
+    def ask(self, x: MolBatch, t: Float[Tensor, ""], previous: Prediction | None) -> State:
+        """Call the denoiser, which is shown the previous estimate."""
+        rows = _rows(t, x.mask)
+        context = self.context if previous is None else replace(self.context, previous=previous)
+        return State(x, t, self.process.estimate(x, self.denoiser(x, rows, context), rows), previous)
+
+    def step(self, state: State, estimate: Prediction, then: Float[Tensor, ""]) -> MolBatch:
+        """Go on to an earlier time."""
+        rows = _rows(state.time, state.batch.mask), _rows(then, state.batch.mask)
+        return self.process.step(state.batch, estimate, *rows, self.noise, self.options)
+
+
+def _watched(state: State, watch: Watch | None) -> State:
+    rows = None if watch is None else watch(state)
+    return state if rows is None else state.take(rows)
 
 
 def _reach(process: MoleculeProcess, times: Float[Tensor, "3"]) -> Float[Tensor, ""]:
@@ -217,13 +222,6 @@ def _reach(process: MoleculeProcess, times: Float[Tensor, "3"]) -> Float[Tensor,
     mean = (then * a_then - now * a_now + integral) / (a_then - a_now)
     reach: Tensor = (now - mean) / (before - now)
     return reach
-
-
-def _estimate(
-    denoiser: Denoiser, process: MoleculeProcess, x: MolBatch, t: Float[Tensor, ""], context: Context
-) -> Prediction:
-    rows = _rows(t, x.mask)
-    return process.estimate(x, denoiser(x, rows, context), rows)
 
 
 def _from(times: Float[Tensor, " T"], start: float) -> Float[Tensor, " S"]:

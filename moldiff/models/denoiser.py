@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from moldiff.data.batch import MolBatch
@@ -33,6 +33,10 @@ class Prediction:
     def present(self) -> dict[str, Tensor]:
         """The fields that are not None, by name."""
         return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
+
+    def take(self, rows: Int[Tensor, " C"]) -> Prediction:
+        """What is said of some of the molecules, in this order; one may come several times."""
+        return Prediction(**{name: value[rows] for name, value in self.present().items()})
 
 
 @dataclass(frozen=True)

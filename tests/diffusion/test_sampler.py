@@ -210,7 +210,7 @@ def test_spread_on_gaussian_data(sampler: Sampler, kind: str) -> None:
 
 def test_ancestral_sampling_is_that_of_its_papers() -> None:
     """Fresh noise of the full size (DDPM), exact posteriors of the classes (D3PM)."""
-    assert AncestralSampler(temperature=0.9).steps.options == StepOptions(1.0, temperature=0.9, posterior=True)
+    assert AncestralSampler(temperature=0.9).options == StepOptions(1.0, temperature=0.9, posterior=True)
 
 
 def test_edm_sampler_runs_with_egnn(statistics: Statistics) -> None:
