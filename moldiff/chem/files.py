@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from array import array
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, TextIO
+from typing import IO, Literal, Self
 
 import numpy as np
 from rdkit import Chem, rdBase
@@ -20,6 +20,7 @@ from moldiff.chem.arrays import MoleculeArrays, to_mol
 from moldiff.chem.bond_lengths import edm_bond_orders
 from moldiff.chem.npz import read_npz
 from moldiff.chem.packed import unpacked
+from moldiff.chem.partial_file import FinishedRecords, copy_in_order, finished_records, lock, write_all
 from moldiff.chem.smiles import mol_from_smiles
 
 Bonds = Literal["rdkit", "edm"]
@@ -61,42 +62,73 @@ class MoleculeWriter:
     """Writes molecules one by one to NAME.partial.EXT and renames that file to NAME.EXT at the end: a context manager.
 
     Each molecule is on disk when `write` returns. If the program is killed, or an exception leaves the block, the
-    partial file stays, and a further writer refuses to replace it. Records written with a `place` are put in the order
-    of their places when the file is complete.
+    partial file stays, and a further writer refuses to replace it, or goes on with it (`resume`). Records written with
+    a `place` are put in the order of their places when the file is complete. Nothing is kept in memory but 16 bytes
+    for each record.
+
+    Args:
+        path: the file, .sdf or .xyz by its ending.
+        overwrite: replace the file, and a partial file, if they exist.
+        resume: go on with a partial file of `moldiff sample`, if there is one; `finished` tells what is in it. If there
+            is only the file itself, that is what is finished, and nothing can be added.
 
     Raises:
-        ValueError: if the ending is neither .sdf nor .xyz.
+        ValueError: if the ending is neither .sdf nor .xyz, or a partial file to go on with is of another kind.
         FileNotFoundError: if the folder does not exist.
-        FileExistsError: if the file, or a partial file, exists and `overwrite` is False.
+        FileExistsError: if the file, or a partial file, exists and neither `overwrite` nor `resume` is for that.
+        BlockingIOError: if another process is writing the partial file.
     """
 
-    def __init__(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+    def __init__(self, path: str | os.PathLike[str], overwrite: bool = False, resume: bool = False) -> None:
         """Check that `path` can be written; nothing is created before the block is entered."""
         self.path = Path(path)
         self._format = known_suffix(self.path, WRITABLE)
         self.partial_path = self.path.with_name(f"{self.path.stem}.partial{self.path.suffix}")
-        self.count = 0
-        self._overwrite = overwrite
-        self._places: list[tuple[int, int]] = []  # of each record: its place and its length in bytes
-        self._file: TextIO | None = None
+        self.finished = FinishedRecords(self.partial_path, array("q"), array("q"), frozenset(), 0)
+        self._overwrite, self._resume = overwrite, resume
+        self._places, self._lengths = array("q"), array("q")  # of each record; the length is in bytes
+        self._file: IO[bytes] | None = None
         self._check()
+
+    @property
+    def count(self) -> int:
+        """Number of records, with those that were there before."""
+        return len(self._places)
 
     def __enter__(self) -> Self:
         """Open the partial file."""
         self._check()
-        self._file = self.partial_path.open("w" if self._overwrite else "x", encoding="utf-8", newline="\n")
+        if self._whole():
+            self.finished = finished_records(self.path)
+            return self
+        old = self._overwrite or self._resume
+        self._file = self.partial_path.open("ab" if old else "xb", buffering=0)
+        try:
+            lock(self._file, self.partial_path)
+            if self._resume:
+                self.finished = finished_records(self.partial_path)
+            self._places, self._lengths = self.finished.indices[:], self.finished.lengths[:]
+            self._file.truncate(sum(self._lengths))
+        except (OSError, ValueError):
+            self._file.close()
+            raise
         return self
 
     def write(self, molecule: Chem.Mol | None, place: int | None = None) -> None:
-        """Append one molecule, valid or not, with its properties (SDF only); None becomes a record without atoms."""
+        """Append one molecule, valid or not, with its properties (SDF only); None becomes a record without atoms.
+
+        Raises:
+            OSError: if it cannot be written, for want of room say; the records before it stay.
+        """
+        if self._whole():
+            raise FileExistsError(f"{self.path} exists and lacks molecules of this run: move it away")
         if self._file is None:
             raise ValueError(f"MoleculeWriter of {self.path} is not open; expected it to be used in a `with` block")
         molecule = Chem.Mol() if molecule is None else molecule
-        text = _xyz_text(molecule) if self._format == ".xyz" else _sdf_text(molecule)
-        self._file.write(text)
-        self._file.flush()
-        self._places.append((self.count if place is None else place, len(text.encode())))
-        self.count += 1
+        data = (_xyz_text(molecule) if self._format == ".xyz" else _sdf_text(molecule)).encode()
+        write_all(self._file, data, self.partial_path)
+        self._places.append(self.count if place is None else place)
+        self._lengths.append(len(data))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -104,38 +136,42 @@ class MoleculeWriter:
         """Rename the partial file; after an exception it stays where it is, unless it is empty."""
         if self._file is None:
             return
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._file = None
+        try:
+            if kind is None:
+                os.fsync(self._file.fileno())
+                ordered = self._ordered()
+        finally:
+            self._file.close()
+            self._file = None
         if kind is None:
-            self._put_in_order()
+            ordered.replace(self.partial_path)
             self.partial_path.replace(self.path)
         elif self.count == 0:
             self.partial_path.unlink()
 
-    def _put_in_order(self) -> None:
-        """Rewrite the partial file with its records in the order of their places, if they are not."""
-        if all(a[0] <= b[0] for a, b in pairwise(self._places)):
-            return
-        data, start, records = self.partial_path.read_bytes(), 0, []
-        for place, length in self._places:
-            records.append((place, data[start : start + length]))
-            start += length
+    def _whole(self) -> bool:
+        """Whether there is nothing to go on with but a complete file."""
+        return self._resume and self._file is None and self.path.exists() and not self.partial_path.exists()
+
+    def _ordered(self) -> Path:
+        """A file with the records in the order of their places: the partial file, or a copy of it."""
+        if all(a <= b for a, b in pairwise(self._places)):
+            return self.partial_path
         ordered = self.partial_path.with_name(f"{self.path.stem}.ordered{self.path.suffix}")
-        ordered.write_bytes(b"".join(record for _, record in sorted(records, key=itemgetter(0))))
-        ordered.replace(self.partial_path)
+        copy_in_order([(self.partial_path, self._places, self._lengths)], ordered)
+        return ordered
 
     def _check(self) -> None:
         if not self.path.parent.is_dir():
             raise FileNotFoundError(f"{self.path.parent}: no such folder; create it before writing {self.path.name}")
-        if self._overwrite:
+        if self._overwrite or self._whole():
             return
         if self.path.exists():
             raise FileExistsError(f"{self.path} exists; choose another name, or allow it to be overwritten")
-        if self.partial_path.exists():
+        if self.partial_path.exists() and not self._resume:
             raise FileExistsError(
                 f"{self.partial_path} exists: it holds the molecules of a run that was interrupted or still goes on; "
-                "move it away, or allow it to be overwritten"
+                "go on with it (--resume), move it away, or allow it to be overwritten"
             )
 
 
@@ -175,10 +211,11 @@ def _read_sdf(path: Path, text: str) -> list[Chem.Mol | None]:
         records.append(tail)
     if not records:
         raise ValueError(f"{path}: got an empty file; expected at least one molecule")
-    return [_sdf_record(record) for record in tqdm(records, "reading", disable=None if len(records) > _SLOW else True)]
+    return [sdf_record(record) for record in tqdm(records, "reading", disable=None if len(records) > _SLOW else True)]
 
 
-def _sdf_record(record: str) -> Chem.Mol | None:
+def sdf_record(record: str) -> Chem.Mol | None:
+    """The molecule of one record of an SDF, without its last line; None if RDKit cannot read it."""
     supplier = Chem.SDMolSupplier()
     with rdBase.BlockLogs():
         supplier.SetData(record.rstrip("\n") + "\n\n$$$$\n", sanitize=False, removeHs=False)

@@ -14,6 +14,7 @@ from rdkit.Chem import GetPeriodicTable
 from moldiff.chem.files import known_suffix, read_text
 from moldiff.chem.pocket import Pocket
 from moldiff.chem.protein_atoms import Protein, split_structure
+from moldiff.chem.text_file import write_text
 
 READABLE = (".pdb", ".pdb.gz", ".ent", ".ent.gz", ".cif", ".cif.gz", ".mmcif", ".mmcif.gz")
 _WIDEST = 200  # columns; some programs write notes after the 80th
@@ -94,12 +95,7 @@ def write_pocket_pdb(pocket: Pocket, path: str | os.PathLike[str]) -> None:
                 f"{path}: atom {k + 1} of residue {pocket.residue_labels[residue]} is too wide for PDB: {line}"
             )
         lines.append(line)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text("\n".join([*lines, "END", ""]), encoding="utf-8", newline="\n")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_text(path, "\n".join([*lines, "END", ""]))
 
 
 def _chain_letters(chains: list[str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ import joblib
 from rdkit import Chem
 
 from moldiff.chem.files import WITHOUT_BONDS, Bonds, read_molecules
+from moldiff.chem.record_file import RecordFile
 from moldiff.metrics.evaluation import evaluate
 from moldiff.metrics.groups import DEFAULT_METRICS, check_metrics
 from moldiff.metrics.report import Report, check_output
@@ -17,6 +18,9 @@ from moldiff.metrics.report import Report, check_output
 FEW = 500
 """Molecules that are not worth the start of worker processes for the quick scores."""
 _NAMED = 10  # so many records are named
+
+LARGE = 2**26
+"""Bytes of an .sdf file whose molecules are read one by one, twice or more, in place of all at once."""
 
 BOND_RULES: dict[Bonds, str] = {"rdkit": "RDKit's rdDetermineBonds", "edm": "EDM's table of distances"}
 """How bonds are found, in words."""
@@ -63,7 +67,8 @@ def run_evaluate(
     if out is not None:
         check_output(out, overwrite)
     check_metrics(metrics)
-    mols = read_molecules(molecules, bonds)
+    large = molecules.name.lower().endswith(".sdf") and molecules.is_file() and molecules.stat().st_size > LARGE
+    mols = RecordFile(molecules) if large else read_molecules(molecules, bonds)
     if workers is None:
         quick = len(mols) < FEW and set(metrics) <= set(DEFAULT_METRICS)
         workers = 1 if quick else joblib.cpu_count()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ import joblib
 from rdkit import Chem
 
 from moldiff.chem.files import WITHOUT_BONDS, Bonds, known_suffix, read_molecules
+from moldiff.chem.text_file import write_text
 from moldiff.metrics.command import BOND_RULES, FEW, unreadable
 from moldiff.metrics.evaluation import evaluate, load_sample
 from moldiff.metrics.groups import DEFAULT_METRICS, check_metrics
@@ -76,9 +76,7 @@ def run_report(
         for note in unreadable(mols):
             found = found.with_note(note)
         sets.append(found)
-    partial = out.with_name(f"{out.name}.{os.getpid()}.partial")
-    partial.write_text(report_page(sets, sample, num_shown), encoding="utf-8", newline="\n")
-    partial.replace(out)
+    write_text(out, report_page(sets, sample, num_shown))
     sys.stdout.write(f"Written to {out}: {_size(out.stat().st_size)}, opens in any browser, without network\n")
 
 
