@@ -8,7 +8,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from moldiff.chem.files import MoleculeWriter
+    from moldiff.diffusion.conditions import Conditions
+    from moldiff.generator import MoleculeGenerator
 
 HELP = """usage: moldiff COMMAND [options]
 
@@ -89,6 +94,9 @@ def sample(
     center: str | None = None,
     fix: Path | None = None,
     anchors: str | None = None,
+    reward: str | None = None,
+    particles: int = 4,
+    trajectory: Path | None = None,
     overwrite: bool = False,
 ) -> None:
     """Draw molecules from a trained model and write them with bonds, charges and properties.
@@ -114,39 +122,28 @@ def sample(
             where bonds or hydrogens are missing; in a pocket it keeps its place.
         anchors: with `fix`, the atoms that may get new bonds, numbered from 1 as in the file: 1,5; if not given, all
             with a free valence.
-        overwrite: replace the file if it exists.
+        reward: qed, logp, sa or smarts:PATTERN: each molecule is the best that a small population, which evolves while
+            it is denoised, has found; costs about as much as drawing `particles` molecules.
+        particles: with `reward`, the size of a population.
+        trajectory: .xyz or .gif file: the first molecule on its way from noise to data.
+        overwrite: replace the files if they exist.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
     from moldiff.chem.files import MoleculeWriter
-    from moldiff.data.prepare_pocket import numbers
-    from moldiff.diffusion.generate import SampledBatch
+    from moldiff.chem.trajectory import check_path
     from moldiff.diffusion.process_settings import prepare_process
     from moldiff.generator import MoleculeGenerator
 
-    def write(batch: SampledBatch) -> int:
-        mols = [
-            generator.record(m, i, seed, steps, num_fixed) for i, m in zip(batch.indices, batch.molecules, strict=True)
-        ]
-        for index, mol in zip(batch.indices, mols, strict=True):
-            writer.write(mol, place=index)
-        return sum(mol.GetIntProp("moldiff_valid") for mol in mols)
-
     if pocket is None and (reference_ligand is not None or center is not None):
         raise ValueError("a reference ligand or a center needs a pocket: give --pocket, a .pdb or .cif file")
-    if anchors is not None and (fix is None or not re.fullmatch(r"\d+(,\d+)*", anchors)):
-        raise ValueError(f"got --anchors {anchors}; expected numbers such as 1,5 together with --fix, an .sdf file")
+    if trajectory is not None:
+        check_path(trajectory, overwrite)
     prepare_process()
-    with MoleculeWriter(out, overwrite) as writer, ThreadPoolExecutor(1) as worker:  # writes while the next is denoised
+    with MoleculeWriter(out, overwrite) as writer:
         generator = MoleculeGenerator.from_pretrained(model, device, precision)
-        steps = num_steps or generator.model.num_steps
-        site = generator.site(pocket, reference_ligand, numbers(center) if center else None) if pocket else None
-        fixed = (
-            generator.fixed(fix, [int(number) for number in anchors.split(",")] if anchors else None) if fix else None
-        )
-        num_fixed = 0 if fixed is None else len(fixed)
-        batches = generator.stream(num_samples, seed, num_steps, num_atoms, batch_size, site=site, fixed=fixed)
-        valid = sum(count.result() for count in _one_ahead(worker.submit(write, batch) for batch in batches))
+        conditions = _conditions(generator, pocket, reference_ligand, center, fix, anchors, reward, particles)
+        if trajectory is not None:
+            generator.trajectory(0, seed, num_steps, num_atoms, **conditions).save(trajectory, overwrite)
+        valid = _write(generator, writer, num_samples, seed, num_steps, num_atoms, batch_size, conditions)
     sys.stdout.write(f"{num_samples} molecules written to {out}, {valid} of them valid (strict rule)\n")
 
 
@@ -265,6 +262,63 @@ def prepare_pocket(
 
     names = [name.strip() for name in residues.split(",")] if residues else None
     run_prepare_pocket(protein, out, ligand, names, numbers(center) if center else None, radius, id, split)
+
+
+def _conditions(
+    generator: MoleculeGenerator,
+    pocket: Path | None,
+    reference_ligand: Path | None,
+    center: str | None,
+    fix: Path | None,
+    anchors: str | None,
+    reward: str | None,
+    particles: int,
+) -> Conditions:
+    """What the options of `sample` ask molecules to be."""
+    from moldiff.data.prepare_pocket import numbers
+    from moldiff.diffusion.steering import Steering
+
+    if anchors is not None and (fix is None or not re.fullmatch(r"\d+(,\d+)*", anchors)):
+        raise ValueError(f"got --anchors {anchors}; expected numbers such as 1,5 together with --fix, an .sdf file")
+    conditions: Conditions = {}
+    if pocket is not None:
+        conditions["site"] = generator.site(pocket, reference_ligand, numbers(center) if center else None)
+    if fix is not None:
+        conditions["fixed"] = generator.fixed(fix, [int(number) for number in anchors.split(",")] if anchors else None)
+    if reward is not None:
+        conditions["steering"] = Steering(reward, particles)
+    return conditions
+
+
+def _write(
+    generator: MoleculeGenerator,
+    writer: MoleculeWriter,
+    num_samples: int,
+    seed: int,
+    num_steps: int | None,
+    num_atoms: int | None,
+    batch_size: int,
+    conditions: Conditions,
+) -> int:
+    """Draw molecules and write each batch while the next is denoised; returns the number of valid ones."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from moldiff.diffusion.generate import SampledBatch
+
+    steps, fixed = num_steps or generator.model.num_steps, conditions.get("fixed")
+    num_fixed = 0 if fixed is None else len(fixed)
+
+    def write(batch: SampledBatch) -> int:
+        valid = 0
+        for index, arrays, notes in zip(batch.indices, batch.molecules, batch.notes, strict=True):
+            mol = generator.record(arrays, index, seed, steps, num_fixed, notes)
+            writer.write(mol, place=index)
+            valid += mol.GetIntProp("moldiff_valid")
+        return valid
+
+    with ThreadPoolExecutor(1) as worker:
+        batches = generator.stream(num_samples, seed, num_steps, num_atoms, batch_size, **conditions)
+        return sum(count.result() for count in _one_ahead(worker.submit(write, batch) for batch in batches))
 
 
 def _one_ahead(futures: Iterable[Future[int]]) -> Iterator[Future[int]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Unpack
@@ -16,9 +16,10 @@ from tqdm import tqdm
 from moldiff.chem.arrays import MoleculeArrays, sanitized, to_mol
 from moldiff.chem.files import MoleculeWriter
 from moldiff.chem.pocket import Pocket
+from moldiff.chem.trajectory import Trajectory
 from moldiff.diffusion.conditions import Conditions
 from moldiff.diffusion.fixed import FixedAtoms, fix_atoms
-from moldiff.diffusion.generate import SampledBatch, generate
+from moldiff.diffusion.generate import SampledBatch, generate, trace
 from moldiff.diffusion.model import CONFIG, Model, read_model
 from moldiff.diffusion.model_folder import write_model
 from moldiff.diffusion.precision import Precision, use_bfloat16
@@ -101,18 +102,18 @@ class MoleculeGenerator:
                 reference ligand has, or drawn from the training sizes (above the number of fixed atoms).
             batch_size: molecules that are denoised together.
             progress: show a progress bar.
-            conditions: what the molecules are asked to be: `site`, `fixed` (see `Conditions`).
+            conditions: what the molecules are asked to be: `site`, `fixed`, `steering` (see `Conditions`).
         """
         molecules: list[MoleculeArrays | None] = [None] * num_samples
+        notes: list[Mapping[str, float]] = [{}] * num_samples
         for batch in self.stream(num_samples, seed, num_steps, num_atoms, batch_size, progress, **conditions):
-            for index, molecule in zip(batch.indices, batch.molecules, strict=True):
-                molecules[index] = molecule
+            for index, molecule, note in zip(batch.indices, batch.molecules, batch.notes, strict=True):
+                molecules[index], notes[index] = molecule, note
         done = tuple(molecule for molecule in molecules if molecule is not None)
         hydrogens = self.model.statistics.vocabulary.hydrogens
-        fixed = conditions.get("fixed")
-        return Samples(
-            done, seed, num_steps or self.model.num_steps, self.name, hydrogens, 0 if fixed is None else len(fixed)
-        )
+        fixed, steps = conditions.get("fixed"), num_steps or self.model.num_steps
+        num_fixed = 0 if fixed is None else len(fixed)
+        return Samples(done, seed, steps, self.name, hydrogens, num_fixed, tuple(notes))
 
     def stream(
         self,
@@ -131,9 +132,34 @@ class MoleculeGenerator:
                 yield batch
                 bar.update(len(batch.indices))
 
-    def record(self, arrays: MoleculeArrays, index: int, seed: int, num_steps: int, num_fixed: int = 0) -> Chem.Mol:
+    def trajectory(
+        self,
+        index: int = 0,
+        seed: int = 0,
+        num_steps: int | None = None,
+        num_atoms: int | None = None,
+        **conditions: Unpack[Conditions],
+    ) -> Trajectory:
+        """Draw one of the molecules of `sample` and keep its way from noise to data; arguments as there.
+
+        Raises:
+            ValueError: if the molecule is steered.
+        """
+        made = trace(self.model, index, seed, num_steps, num_atoms, self.bfloat16, **conditions)
+        return replace(made, title=f"{self.name}-seed{seed}-{index}")
+
+    def record(
+        self,
+        arrays: MoleculeArrays,
+        index: int,
+        seed: int,
+        num_steps: int,
+        num_fixed: int = 0,
+        notes: Mapping[str, float] | None = None,
+    ) -> Chem.Mol:
         """A molecule that this model has drawn, as it is written to files."""
-        return record(arrays, index, seed, num_steps, self.name, self.model.statistics.vocabulary.hydrogens, num_fixed)
+        hydrogens = self.model.statistics.vocabulary.hydrogens
+        return record(arrays, index, seed, num_steps, self.name, hydrogens, num_fixed, notes)
 
     def fixed(self, fragment: str | Path | Chem.Mol, anchors: Sequence[int] | None = None) -> FixedAtoms:
         """Atoms to keep, to give to `sample`: a scaffold to decorate, a fragment to grow, fragments to link.
@@ -203,12 +229,16 @@ class Samples:
     model: str
     hydrogens: bool = True  # whether they are atoms; if not, they are implicit
     num_fixed: int = 0  # the first so many atoms of each were given
+    notes: tuple[Mapping[str, float], ...] = ()  # of each molecule; with steering, `reward` and `sample_size`
 
     @cached_property
     def raw(self) -> list[Chem.Mol]:
         """All molecules as drawn, not sanitized, with the properties that are written to files."""
         common = (self.seed, self.num_steps, self.model, self.hydrogens, self.num_fixed)
-        return [record(arrays, i, *common) for i, arrays in enumerate(self.arrays)]
+        notes = self.notes or ({},) * len(self.arrays)
+        return [
+            record(arrays, i, *common, note) for i, (arrays, note) in enumerate(zip(self.arrays, notes, strict=True))
+        ]
 
     @cached_property
     def mols(self) -> list[Chem.Mol | None]:
@@ -240,12 +270,13 @@ def record(
     model: str,
     hydrogens: bool = True,
     num_fixed: int = 0,
+    notes: Mapping[str, float] | None = None,
 ) -> Chem.Mol:
     """A drawn molecule with a title and properties: seed, index, steps, model, `moldiff_valid` (the strict rule).
 
     If its coordinates are no finite numbers, which files cannot hold, it becomes a molecule without atoms. `hydrogens`:
     whether they are atoms; if not, they are implicit, and judged as if they were there. `num_fixed`: the first so many
-    atoms were given; their numbers, from 1, are written as `moldiff_fixed`.
+    atoms were given; their numbers, from 1, are written as `moldiff_fixed`. `notes` are written as `moldiff_NAME`.
     """
     mol = to_mol(arrays, hydrogens) if np.isfinite(arrays.positions).all() else Chem.Mol()
     mol.SetProp("_Name", f"{model}-seed{seed}-{index}")
@@ -253,6 +284,8 @@ def record(
         mol.SetProp(f"moldiff_{key}", str(value))
     if num_fixed:
         mol.SetProp("moldiff_fixed", ",".join(str(number + 1) for number in range(num_fixed)))
+    for key, number in (notes or {}).items():
+        mol.SetProp(f"moldiff_{key}", f"{number:.6g}")
     judged = mol if hydrogens else Chem.AddHs(mol)
     mol.SetIntProp("moldiff_valid", int(strict_verdict(judged).smiles is not None))
     return mol

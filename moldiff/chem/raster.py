@@ -37,19 +37,30 @@ class _Canvas:
     colour: NDArray[np.float64]  # (H, W, 3)
 
 
-def viewing_positions(mol: Chem.Mol) -> NDArray[np.float64]:
-    """(N, 3) in Å: centred, the longest axis to the right, the shortest towards the viewer, then slightly turned."""
-    positions = mol.GetConformer().GetPositions()
-    positions = positions - positions.mean(0)
-    axes = np.linalg.svd(positions, full_matrices=True)[2]
+def viewing_rotation(positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(3, 3), for positions @ rotation: longest axis to the right, shortest to the viewer, then slightly turned."""
+    axes = np.linalg.svd(positions - positions.mean(0), full_matrices=True)[2]
     axes[2] = np.cross(axes[0], axes[1])  # a rotation: a reflection would show the wrong enantiomer
     about_x, about_y = np.radians(-18.0), np.radians(14.0)
     tilt_x = np.array([[1, 0, 0], [0, np.cos(about_x), -np.sin(about_x)], [0, np.sin(about_x), np.cos(about_x)]])
     tilt_y = np.array([[np.cos(about_y), 0, np.sin(about_y)], [0, 1, 0], [-np.sin(about_y), 0, np.cos(about_y)]])
-    return np.asarray(positions @ axes.T @ tilt_x.T @ tilt_y.T)
+    return np.asarray(axes.T @ tilt_x.T @ tilt_y.T)
 
 
-def draw_molecule(mol: Chem.Mol, size: int = 300, half_width: float | None = None, supersampling: int = 3) -> Image:
+def viewing_positions(mol: Chem.Mol, rotation: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    """(N, 3) in Å: centred and turned, by default as `viewing_rotation` says."""
+    positions = mol.GetConformer().GetPositions()
+    rotation = viewing_rotation(positions) if rotation is None else rotation
+    return np.asarray((positions - positions.mean(0)) @ rotation)
+
+
+def draw_molecule(
+    mol: Chem.Mol,
+    size: int = 300,
+    half_width: float | None = None,
+    supersampling: int = 3,
+    rotation: NDArray[np.float64] | None = None,
+) -> Image:
     """A square image of a molecule on white.
 
     Args:
@@ -57,13 +68,14 @@ def draw_molecule(mol: Chem.Mol, size: int = 300, half_width: float | None = Non
         size: width and height in pixels.
         half_width: of the view, in Å; by default the molecule fills the image.
         supersampling: pixels are averages of this many squared.
+        rotation: see `viewing_positions`.
 
     Raises:
         ValueError: if the molecule has no atoms or no coordinates, or they are not finite.
     """
     if not mol.GetNumAtoms() or not mol.GetNumConformers() or not np.isfinite(mol.GetConformer().GetPositions()).all():
         raise ValueError("Got a molecule without atoms or finite coordinates; expected a conformer to draw")
-    positions = viewing_positions(mol)
+    positions = viewing_positions(mol, rotation)
     numbers = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()])
     half_width = max(view_extent(positions)) if half_width is None else half_width
     pixels = size * supersampling

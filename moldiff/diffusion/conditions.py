@@ -13,6 +13,7 @@ from moldiff.diffusion.joint import JointProcess
 from moldiff.diffusion.model import Model
 from moldiff.diffusion.sampler import Sampler
 from moldiff.diffusion.site import Site
+from moldiff.diffusion.steering import Steering
 from moldiff.models.denoiser import FIELDS, Context, Denoiser
 
 
@@ -22,10 +23,12 @@ class Conditions(TypedDict, total=False):
     site: where in a protein pocket molecules are built (see `MoleculeGenerator.site`), for models that know pockets.
     fixed: atoms that all molecules hold (see `MoleculeGenerator.fixed`): their first atoms. In a pocket they keep their
         place, and the site's centre only tells which residues are near.
+    steering: a function of molecules that shall be large.
     """
 
     site: Site | None
     fixed: FixedAtoms | None
+    steering: Steering | None
 
 
 @dataclass(frozen=True)
