@@ -107,9 +107,12 @@ class Trajectory:
         if size < 16 or duration < 10:
             raise ValueError(f"Got size {size} and duration {duration}; expected at least 16 pixels and 10 ms")
         _check_target(path, overwrite)
-        images = [Image.fromarray(image) for image in self.images(size)]
-        palette = images[-1].quantize(255, dither=Image.Dither.NONE)  # one for all: no flicker
-        indexed = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
+        images = self.images(size)
+        sheet = Image.fromarray(np.concatenate(images)).quantize(255, dither=Image.Dither.NONE)  # one palette for all
+        colours = np.array(sheet.getpalette()).reshape(-1, 3)
+        colours[sheet.getpixel((0, 0))] = 255  # the ground stays white
+        sheet.putpalette(colours.ravel().tolist())
+        indexed = [sheet.crop((0, k * size, size, (k + 1) * size)) for k in range(len(images))]
         partial = path.with_name(f"{path.stem}.partial.gif")
         durations = [duration] * (len(indexed) - 1) + [_HOLD]
         indexed[0].save(partial, save_all=True, append_images=indexed[1:], duration=durations, loop=0, optimize=True)

@@ -42,7 +42,7 @@ class Steering:
 
     reward: Reward | str
     particles: int = 4
-    rounds: int = 8
+    rounds: int = 6
     temperature: float = 0.01
     window: tuple[float, float] = (0.55, 0.35)
     function: Reward = field(init=False, repr=False, compare=False)  # `reward`, if it is not given by name
