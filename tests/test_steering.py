@@ -1,5 +1,6 @@
 """Steering: what a molecule depends on, laws that are known, and what is refused."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -10,13 +11,14 @@ from torch import Tensor, nn
 
 from moldiff.chem.files import read_molecules
 from moldiff.chem.rewards import reward_by_name
+from moldiff.chem.vocabulary import DRUG_VOCABULARY
 from moldiff.cli import main
 from moldiff.data.batch import MolBatch
 from moldiff.data.statistics import Statistics
 from moldiff.diffusion import CategoricalProcess, EulerSampler, GaussianProcess, JointProcess, UniformGrid
 from moldiff.diffusion.steering import Drawing, Population, Steering, evolve, resample
-from moldiff.models import Context, Denoiser, Prediction
-from tests.test_fixed import assert_holds, ethanol, tiny
+from moldiff.models import Context, Denoiser, PocketEncoder, Prediction
+from tests.test_fixed import POCKETS, assert_holds, ethanol, tiny
 
 LAW = torch.tensor([0.4, 0.3, 0.15, 0.1, 0.05])  # of the one atom of a toy
 REWARDS = {1: 0.0, 6: 1.0, 7: 0.5, 8: 1.5}  # of its elements; the last one, F, is no molecule
@@ -149,6 +151,26 @@ def test_together_with_fixed_atoms(generator):
         assert_holds(mol, fragment)
 
 
+def test_in_a_pocket_rewards_are_of_the_proteins_frame(statistics):
+    """A single heavy atom is a molecule, and lies at the centre of the site."""
+    heavy = dataclasses.replace(
+        statistics,
+        vocabulary=DRUG_VOCABULARY,
+        atom_types=(0.1,) * 10,
+        charges=(0.01, 0.98, 0.01),
+        bond_types=(0.8, 0.1, 0.05, 0.05),
+    )
+    generator = tiny(heavy, pocket_encoder=PocketEncoder(width=8, vector_channels=4))
+    entry = sorted(POCKETS.iterdir())[0]
+    centre = read_molecules(entry / "ligand.sdf")[0].GetConformer().GetPositions().mean(0)
+    site = generator.site(entry / "pocket.pdb", centre=centre.tolist())
+    steering = Steering(lambda mol: mol.GetConformer().GetPositions()[0, 0], 2, 1)
+    samples = generator.sample(2, num_atoms=1, progress=False, site=site, steering=steering)
+    rewards = [note["reward"] for note in samples.notes if np.isfinite(note["reward"])]
+    assert rewards
+    np.testing.assert_allclose(rewards, float(centre[0]), atol=1e-3)
+
+
 def test_named_rewards():
     phenol = Chem.AddHs(Chem.MolFromSmiles("Oc1ccccc1"))
     assert reward_by_name("qed")(phenol) == pytest.approx(0.5147, abs=0.01)
@@ -173,6 +195,14 @@ def test_named_rewards():
 def test_what_has_no_meaning_is_refused(arguments, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         Steering(**arguments)
+
+
+def test_a_reward_may_be_missing_but_not_infinite():
+    oxygen = Chem.MolFromSmiles("O")
+    some = Steering(lambda mol: 1.0 if mol.GetNumAtoms() == 1 else float("nan"))
+    assert some([oxygen, None, Chem.MolFromSmiles("CO")]).tolist() == [1.0, -np.inf, -np.inf]
+    with pytest.raises(ValueError, match="a reward is infinite"):
+        Steering(lambda mol: np.inf)([oxygen])
 
 
 def test_command(generator, tmp_path, monkeypatch, capsys):

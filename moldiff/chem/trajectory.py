@@ -110,7 +110,7 @@ class Trajectory:
         images = self.images(size)
         sheet = Image.fromarray(np.concatenate(images)).quantize(255, dither=Image.Dither.NONE)  # one palette for all
         colours = np.array(sheet.getpalette()).reshape(-1, 3)
-        colours[sheet.getpixel((0, 0))] = 255  # the ground stays white
+        colours[np.asarray(sheet)[0, 0]] = 255  # the ground stays white
         sheet.putpalette(colours.ravel().tolist())
         indexed = [sheet.crop((0, k * size, size, (k + 1) * size)) for k in range(len(images))]
         partial = path.with_name(f"{path.stem}.partial.gif")

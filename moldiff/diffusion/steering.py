@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field
@@ -60,8 +61,14 @@ class Steering:
         object.__setattr__(self, "function", function)
 
     def __call__(self, molecules: list[Chem.Mol | None]) -> Float[Tensor, " B"]:
-        """The reward of each molecule, as float64; -inf for those that are None or have none."""
-        values = [float("nan") if mol is None else float(self.function(mol)) for mol in molecules]
+        """The reward of each molecule, as float64; -inf for those that are None or have none.
+
+        Raises:
+            ValueError: if a reward is infinite.
+        """
+        values = [math.nan if mol is None else float(self.function(mol)) for mol in molecules]
+        if any(map(math.isinf, values)):
+            raise ValueError("a reward is infinite: return a finite number, or NaN for molecules without value")
         return torch.tensor(values, dtype=torch.float64).nan_to_num(nan=-torch.inf)
 
 
