@@ -28,6 +28,7 @@ from moldiff.diffusion.process import Process
 from moldiff.diffusion.sampler import EulerSampler, Sampler
 from moldiff.diffusion.settings import as_config
 from moldiff.models.denoiser import Context, Denoiser
+from moldiff.models.pocket_encoder import EncodedPocket
 from moldiff.training.muon import MuonAdamW
 
 
@@ -56,6 +57,7 @@ class DiffusionModule(pl.LightningModule):
         self_conditioning: float = 0.5,
         data_focus: float = 0.5,
         pocket_dropout: float = 0.1,
+        pocket_draws: int = 1,
         init_from: Path | None = None,
         compile: bool = False,
         seed: int = 0,
@@ -74,6 +76,7 @@ class DiffusionModule(pl.LightningModule):
             self_conditioning: how often the network sees its own earlier estimate (Chen 2023), if it can.
             data_focus: share of the times that are drawn from Beta(1, 2), nearer to the data; the others are uniform.
             pocket_dropout: share of the molecules in pockets whose pocket is hidden from the network.
+            pocket_draws: noisy copies of each ligand in a training step, all with the pocket that is encoded once.
             init_from: model folder or checkpoint whose weights a new run starts from (to resume, use --ckpt_path).
             compile: compile the network's blocks with TorchInductor (needs a C++ compiler; minutes at the start): once
                 with gradients and once without, for padded and for unpadded batches, for one size and for any.
@@ -96,7 +99,9 @@ class DiffusionModule(pl.LightningModule):
             decay_fraction,
         )
         self.self_conditioning, self.data_focus = self_conditioning, data_focus
-        self.pocket_dropout = pocket_dropout
+        if pocket_draws < 1:
+            raise ValueError(f"pocket_draws must be at least 1: got {pocket_draws}")
+        self.pocket_dropout, self.pocket_draws = pocket_dropout, pocket_draws
         self.init_from, self.compile_blocks, self.seed = init_from, compile, seed
         self.statistics: Statistics | None = None
 
@@ -179,7 +184,7 @@ class DiffusionModule(pl.LightningModule):
         clean: MolBatch,
         noise: Noise,
         conditioned: bool,
-        pocket: PocketBatch | None = None,
+        pocket: PocketBatch | EncodedPocket | None = None,
     ) -> tuple[dict[str, Float[Tensor, " B"]], Tensor]:
         """Weighted loss of each field and molecule at random times, and the times.
 
@@ -205,10 +210,14 @@ class DiffusionModule(pl.LightningModule):
         seed = self.seed * 1_000_003 + self.global_step + part * 2**40
         noise = StreamNoise(torch.Generator(self.device).manual_seed(seed))
         conditioned = self.denoiser.self_conditioning and self.global_step * _GOLDEN % 1 < self.self_conditioning
-        clean, pocket = own_frame(batch)
-        if pocket is not None:  # hidden from some, so that the model works without a pocket, too
-            kept = noise.uniform(pocket.pos[:, 0, 0]) >= self.pocket_dropout
-            pocket = pocket.replace(mask=pocket.mask & kept[:, None])
+        clean, around = own_frame(batch)
+        pocket = None
+        if around is not None:  # hidden from some, so that the model works without a pocket, too
+            kept = noise.uniform(around.pos[:, 0, 0]) >= self.pocket_dropout
+            pocket = self.denoiser.prepare(Context(pocket=around.replace(mask=around.mask & kept[:, None]))).pocket
+            assert isinstance(pocket, EncodedPocket)
+            copies = torch.arange(len(batch), device=self.device).repeat_interleave(self.pocket_draws)
+            clean, pocket = clean.take(copies), pocket.take(copies)
         losses, _ = self.losses(clean, noise, conditioned, pocket)
         means = {f"train/{name}": value.mean() for name, value in losses.items()}
         loss = torch.stack(list(means.values())).sum()
