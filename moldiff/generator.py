@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Unpack
 
 import numpy as np
@@ -105,7 +106,7 @@ class MoleculeGenerator:
             conditions: what the molecules are asked to be: `site`, `fixed`, `steering` (see `Conditions`).
         """
         molecules: list[MoleculeArrays | None] = [None] * num_samples
-        notes: list[Mapping[str, float]] = [{}] * num_samples
+        notes: list[Mapping[str, str]] = [{}] * num_samples
         for batch in self.stream(num_samples, seed, num_steps, num_atoms, batch_size, progress, **conditions):
             for index, molecule, note in zip(batch.indices, batch.molecules, batch.notes, strict=True):
                 molecules[index], notes[index] = molecule, note
@@ -155,7 +156,7 @@ class MoleculeGenerator:
         seed: int,
         num_steps: int,
         num_fixed: int = 0,
-        notes: Mapping[str, float] | None = None,
+        notes: Mapping[str, str] = MappingProxyType({}),
     ) -> Chem.Mol:
         """A molecule that this model has drawn, as it is written to files."""
         hydrogens = self.model.statistics.vocabulary.hydrogens
@@ -229,7 +230,7 @@ class Samples:
     model: str
     hydrogens: bool = True  # whether they are atoms; if not, they are implicit
     num_fixed: int = 0  # the first so many atoms of each were given
-    notes: tuple[Mapping[str, float], ...] = ()  # of each molecule; with steering, `reward` and `sample_size`
+    notes: tuple[Mapping[str, str], ...] = ()  # what is known of each besides; written to files
 
     @cached_property
     def raw(self) -> list[Chem.Mol]:
@@ -270,13 +271,13 @@ def record(
     model: str,
     hydrogens: bool = True,
     num_fixed: int = 0,
-    notes: Mapping[str, float] | None = None,
+    notes: Mapping[str, str] = MappingProxyType({}),
 ) -> Chem.Mol:
     """A drawn molecule with a title and properties: seed, index, steps, model, `moldiff_valid` (the strict rule).
 
     If its coordinates are no finite numbers, which files cannot hold, it becomes a molecule without atoms. `hydrogens`:
     whether they are atoms; if not, they are implicit, and judged as if they were there. `num_fixed`: the first so many
-    atoms were given; their numbers, from 1, are written as `moldiff_fixed`. `notes` are written as `moldiff_NAME`.
+    atoms were given; their numbers, from 1, are written as `moldiff_fixed`. `notes`: further properties.
     """
     mol = to_mol(arrays, hydrogens) if np.isfinite(arrays.positions).all() else Chem.Mol()
     mol.SetProp("_Name", f"{model}-seed{seed}-{index}")
@@ -284,8 +285,8 @@ def record(
         mol.SetProp(f"moldiff_{key}", str(value))
     if num_fixed:
         mol.SetProp("moldiff_fixed", ",".join(str(number + 1) for number in range(num_fixed)))
-    for key, number in (notes or {}).items():
-        mol.SetProp(f"moldiff_{key}", f"{number:.6g}")
+    for name, note in notes.items():
+        mol.SetProp(name, note)
     judged = mol if hydrogens else Chem.AddHs(mol)
     mol.SetIntProp("moldiff_valid", int(strict_verdict(judged).smiles is not None))
     return mol

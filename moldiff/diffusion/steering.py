@@ -90,6 +90,11 @@ class Steered:
     rewards: Float[Tensor, " B"]  # of the finished molecules; -inf where invalid
     sizes: Float[Tensor, " B"]  # mean effective sample size; K if there were no rounds
 
+    def notes(self) -> tuple[dict[str, str], ...]:
+        """Rewards and effective sample sizes, as they are written to files."""
+        values = zip(self.rewards.tolist(), self.sizes.tolist(), strict=True)
+        return tuple({"moldiff_reward": f"{r:.6g}", "moldiff_sample_size": f"{n:.3g}"} for r, n in values)
+
 
 @dataclass(frozen=True)
 class Drawing:
