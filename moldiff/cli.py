@@ -5,28 +5,23 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-if TYPE_CHECKING:
-    from moldiff.chem.files import MoleculeWriter
-    from moldiff.diffusion.conditions import Conditions
-    from moldiff.generator import MoleculeGenerator
+from typing import Any, Literal
 
 HELP = """usage: moldiff COMMAND [options]
 
 New molecules in 3D by equivariant diffusion.
 
-  sample          draw molecules from a trained model to an .sdf or .xyz file
+  sample          draw molecules from a trained model to an .sdf or .xyz file;
+                  with --optimize LIGAND.sdf, improve a given molecule
   evaluate        score the molecules of a file
   report          show the molecules of files in a web page: scores, distributions, 2D and 3D
   export          turn a training checkpoint into a model folder (weights, config, card)
   prepare-pocket  cut a pocket out of a protein, for training or sampling
   fit             train a model:        moldiff fit --config configs/qm9.yaml
-  validate        losses of a model on the validation split
-  test            losses of a model on the test split
+  validate        losses and likelihood of a model on the validation split
+  test            losses and likelihood of a model on the test split
 
 moldiff COMMAND --help explains the options of a command.
 """
@@ -36,6 +31,8 @@ _REPEATED = {  # options that may be given several times
 }
 _SWITCHES = {  # options without a value
     "overwrite": "Replace the output if it exists.",
+    "trust_classes": "Load a model that names classes from outside of moldiff, which can run any code.",
+    "resume": "Go on with what an interrupted run has written.",
     "dock": "With --pocket: dock each molecule with AutoDock Vina as well (seconds to minutes for each).",
     "fast": "With --pocket: leave out strain and PoseBusters' internal energy, which take most of the time.",
 }
@@ -61,7 +58,9 @@ def main(args: Sequence[str] | None = None) -> None:
     }
     name, *rest = arguments
     try:
-        if name in commands:
+        if name == "sample" and any(word.split("=")[0] == "--optimize" for word in rest):
+            _call(name, improve, rest)
+        elif name in commands:
             _call(name, commands[name], rest)
         elif name in TRAINER_COMMANDS:
             from moldiff.training.command import run_trainer
@@ -73,6 +72,16 @@ def main(args: Sequence[str] | None = None) -> None:
         if os.environ.get("MOLDIFF_TRACEBACK"):
             raise
         sys.stderr.write(f"moldiff {name}: error: {error}\n")
+        raise SystemExit(2) from error
+    except (MemoryError, RuntimeError) as error:
+        if os.environ.get("MOLDIFF_TRACEBACK") or not (
+            isinstance(error, MemoryError) or re.search("out of memory|not enough memory|can't allocate", str(error))
+        ):
+            raise
+        reason = str(error).split("\n")[0]
+        sys.stderr.write(
+            f"moldiff {name}: error: the memory is full ({reason}): give a smaller batch size, or fewer atoms\n"
+        )
         raise SystemExit(2) from error
     except KeyboardInterrupt:
         sys.stderr.write(f"\nmoldiff {name}: interrupted\n")
@@ -94,6 +103,11 @@ def sample(
     center: str | None = None,
     fix: Path | None = None,
     anchors: str | None = None,
+    trust_classes: bool = False,
+    devices: int = 1,
+    num_nodes: int = 1,
+    resume: bool = False,
+    avoid_clashes: float | None = None,
     reward: str | None = None,
     particles: int = 4,
     trajectory: Path | None = None,
@@ -116,35 +130,111 @@ def sample(
         precision: of matrix products; auto takes bfloat16 where the hardware is fast at it.
         pocket: .pdb or .cif file of a protein, for models that know pockets; molecules are written in its frame.
         reference_ligand: .sdf file of a ligand in the pocket: new molecules get its place and number of heavy atoms.
-        center: x,y,z in Å, written as --center=-1.5,20,3: the mean position of the new molecules, if there is no
-            reference ligand.
+        center: x,y,z in Å, written as --center=-1.5,20,3: mean position of the molecules, without a reference ligand.
         fix: .sdf file of a fragment, or several in one record, that all molecules hold as their first atoms, joined
             where bonds or hydrogens are missing; in a pocket it keeps its place.
-        anchors: with `fix`, the atoms that may get new bonds, numbered from 1 as in the file: 1,5; if not given, all
-            with a free valence.
-        reward: qed, logp, sa or smarts:PATTERN: each molecule is the best that a small population, which evolves while
-            it is denoised, has found; costs about as much as drawing `particles` molecules.
-        particles: with `reward`, the size of a population.
+        anchors: with `fix`, the atoms that may get new bonds, from 1 as in the file: 1,5; else all with a free valence.
+        trust_classes: load a model that names classes from outside of moldiff, which can run any code.
+        devices: processes on each machine that share the work, with a GPU each if there are any.
+        num_nodes: machines; with more than one, srun or torchrun must start the processes.
+        resume: go on with what an interrupted run has written; finished molecules are not drawn again.
+        avoid_clashes: with `pocket`, how strongly atoms are pushed out of the protein's; 1 to begin with.
+        reward: qed, logp, sa or smarts:PATTERN: return the best of what a small population finds for each molecule.
+        particles: with `reward`, the size of a population; with 4, it costs as much as to draw 4 molecules.
         trajectory: .xyz or .gif file: the first molecule on its way from noise to data.
         overwrite: replace the files if they exist.
     """
+    settings = dict(locals())
     from moldiff.chem.files import MoleculeWriter
-    from moldiff.chem.trajectory import check_path
+    from moldiff.chem.partial_file import Run
     from moldiff.diffusion.process_settings import prepare_process
     from moldiff.generator import MoleculeGenerator
+    from moldiff.ranks import own_rank, start_ranks
+    from moldiff.sample_options import SampleOptions
 
-    if pocket is None and (reference_ligand is not None or center is not None):
-        raise ValueError("a reference ligand or a center needs a pocket: give --pocket, a .pdb or .cif file")
-    if trajectory is not None:
-        check_path(trajectory, overwrite)
+    options = SampleOptions(settings)
+    if (rank := own_rank(devices, num_nodes)) is None:
+        start_ranks(devices, settings)
+        return
+    prepare_process()
+    path = rank.path(out, overwrite, resume)
+    with MoleculeWriter(path, overwrite, resume) as writer:
+        generator = MoleculeGenerator.from_pretrained(model, rank.device(device), precision, trust_classes)
+        steps, first = num_steps or generator.model.num_steps, rank.number == 0
+        asked = options.conditions(generator)
+        part = rank.part(writer.finished.checked(Run(str(seed), str(steps), generator.name), num_samples))
+        if trajectory is not None and first:
+            generator.trajectory(0, seed, num_steps, num_atoms, **asked).save(trajectory, overwrite or resume)
+        batches = generator.stream(num_samples, seed, num_steps, num_atoms, batch_size, first, part, **asked)
+        valid = generator.write(batches, writer, seed, steps, len(asked.get("fixed") or ()))
+    sys.stdout.write(rank.ending(out, path, num_samples, valid + writer.finished.num_valid))
+
+
+def improve(
+    optimize: Path,
+    objective: Literal["qed", "sa", "vina"],
+    out: Path,
+    model: str = "qm9",
+    pocket: Path | None = None,
+    num_samples: int = 32,
+    generations: int = 10,
+    noise_level: float = 0.5,
+    num_steps: int | None = None,
+    seed: int = 0,
+    batch_size: int = 64,
+    device: str | None = None,
+    precision: Literal["auto", "float32", "bfloat16"] = "auto",
+    avoid_clashes: float | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Improve a molecule, in a pocket or without: noise it, denoise it, keep the best, again and again.
+
+    The number of atoms stays as it is. The best molecules of all generations are written, the best first.
+
+    Args:
+        optimize: .sdf file of the molecule, in the frame of the pocket if there is one.
+        objective: qed (drug-likeness, rises), sa (synthetic accessibility from 0, hard, to 1, easy, rises), or vina
+            (kcal/mol after a local minimisation in the pocket, falls; extra `docking`).
+        out: file to write, .sdf or .xyz by its ending.
+        model: name of a bundled model, model folder, or checkpoint of `moldiff fit`.
+        pocket: .pdb file of a protein, for models that know pockets; the molecule tells the place.
+        num_samples: molecules of each generation; of all, at most so many are written.
+        generations: rounds of drawing and choosing.
+        noise_level: how far molecules are noised each time: the nearer to 0, the more they stay as they are; below 1.
+        num_steps: sampling steps for a molecule from pure noise, of which a part is taken; the model's default if not
+            given.
+        seed: of the noise; the same seed gives the same molecules.
+        batch_size: molecules that are denoised together.
+        device: torch device; a GPU if there is one, else the CPU.
+        precision: of matrix products; auto takes bfloat16 where the hardware is fast at it.
+        avoid_clashes: with `pocket`, how strongly atoms are pushed out of the protein's; 1 to begin with.
+        overwrite: replace the file if it exists.
+    """
+    from tqdm import tqdm
+
+    from moldiff.chem.files import MoleculeWriter
+    from moldiff.diffusion.process_settings import prepare_process
+    from moldiff.generator import MoleculeGenerator
+    from moldiff.metrics.objectives import objective as known_objective
+
+    if pocket is None and avoid_clashes is not None:
+        raise ValueError("avoid_clashes needs a pocket: give --pocket, a .pdb file")
     prepare_process()
     with MoleculeWriter(out, overwrite) as writer:
         generator = MoleculeGenerator.from_pretrained(model, device, precision)
-        conditions = _conditions(generator, pocket, reference_ligand, center, fix, anchors, reward, particles)
-        if trajectory is not None:
-            generator.trajectory(0, seed, num_steps, num_atoms, **conditions).save(trajectory, overwrite)
-        valid = _write(generator, writer, num_samples, seed, num_steps, num_atoms, batch_size, conditions)
-    sys.stdout.write(f"{num_samples} molecules written to {out}, {valid} of them valid (strict rule)\n")
+        site = generator.site(pocket, optimize) if pocket else None
+        aim = known_objective(objective, pocket, optimize)
+        settings = (generations, num_samples, noise_level, seed, num_steps, batch_size)
+        course = generator.optimize(optimize, aim, *settings, site=site, avoid_clashes=avoid_clashes)
+        tqdm.write(f"generation  valid  new  best {objective}  mean of the best {num_samples}")
+        for generation in course:
+            best = generation.best[:num_samples]
+            mean = sum(candidate.value for candidate in best) / len(best)
+            counts = f"{generation.number:10}  {generation.valid:5}  {generation.new:3}"
+            tqdm.write(f"{counts}  {best[0].value:{5 + len(objective)}.3f}  {mean:.3f}")
+        for candidate in best:
+            writer.write(candidate.mol)
+    sys.stdout.write(f"{len(best)} molecules written to {out}, the best first\n")
 
 
 def evaluate(
@@ -220,17 +310,18 @@ def report(
     run_report([Path(name) for name in molecules], out, reference, num_shown, overwrite, groups, bonds, workers)
 
 
-def export(checkpoint: Path, out: Path, card: Path | None = None) -> None:
+def export(checkpoint: Path, out: Path, card: Path | None = None, trust_classes: bool = False) -> None:
     """Turn a training checkpoint into a model folder: model.safetensors, config.yaml, card.md.
 
     Args:
         checkpoint: .ckpt file written by `moldiff fit`; its averaged weights are taken, if averaging was on.
         out: folder to make; it must not exist.
         card: a text (Markdown) that is put into card.md above the settings of the run.
+        trust_classes: take a checkpoint that names classes from outside of moldiff, which can run any code.
     """
     from moldiff.training.export import export_checkpoint
 
-    export_checkpoint(checkpoint, out, card)
+    export_checkpoint(checkpoint, out, card, trust_classes)
     sys.stdout.write(f"model written to {out}\n")
 
 
@@ -262,74 +353,6 @@ def prepare_pocket(
 
     names = [name.strip() for name in residues.split(",")] if residues else None
     run_prepare_pocket(protein, out, ligand, names, numbers(center) if center else None, radius, id, split)
-
-
-def _conditions(
-    generator: MoleculeGenerator,
-    pocket: Path | None,
-    reference_ligand: Path | None,
-    center: str | None,
-    fix: Path | None,
-    anchors: str | None,
-    reward: str | None,
-    particles: int,
-) -> Conditions:
-    """What the options of `sample` ask molecules to be."""
-    from moldiff.data.prepare_pocket import numbers
-    from moldiff.diffusion.steering import Steering
-
-    if anchors is not None and (fix is None or not re.fullmatch(r"\d+(,\d+)*", anchors)):
-        raise ValueError(f"got --anchors {anchors}; expected numbers such as 1,5 together with --fix, an .sdf file")
-    conditions: Conditions = {}
-    if pocket is not None:
-        conditions["site"] = generator.site(pocket, reference_ligand, numbers(center) if center else None)
-    if fix is not None:
-        conditions["fixed"] = generator.fixed(fix, [int(number) for number in anchors.split(",")] if anchors else None)
-    if reward is not None:
-        conditions["steering"] = Steering(reward, particles)
-    return conditions
-
-
-def _write(
-    generator: MoleculeGenerator,
-    writer: MoleculeWriter,
-    num_samples: int,
-    seed: int,
-    num_steps: int | None,
-    num_atoms: int | None,
-    batch_size: int,
-    conditions: Conditions,
-) -> int:
-    """Draw molecules and write each batch while the next is denoised; returns the number of valid ones."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    from moldiff.diffusion.generate import SampledBatch
-
-    steps, fixed = num_steps or generator.model.num_steps, conditions.get("fixed")
-    num_fixed = 0 if fixed is None else len(fixed)
-
-    def write(batch: SampledBatch) -> int:
-        valid = 0
-        for index, arrays, notes in zip(batch.indices, batch.molecules, batch.notes, strict=True):
-            mol = generator.record(arrays, index, seed, steps, num_fixed, notes)
-            writer.write(mol, place=index)
-            valid += mol.GetIntProp("moldiff_valid")
-        return valid
-
-    with ThreadPoolExecutor(1) as worker:
-        batches = generator.stream(num_samples, seed, num_steps, num_atoms, batch_size, **conditions)
-        return sum(count.result() for count in _one_ahead(worker.submit(write, batch) for batch in batches))
-
-
-def _one_ahead(futures: Iterable[Future[int]]) -> Iterator[Future[int]]:
-    """Each future when the next one has been made, so that at most two are under way."""
-    last: Future[int] | None = None
-    for future in futures:
-        if last is not None:
-            yield last
-        last = future
-    if last is not None:
-        yield last
 
 
 def _call(name: str, function: Callable[..., Any], arguments: list[str]) -> None:

@@ -38,7 +38,7 @@ class _Canvas:
 
 
 def viewing_rotation(positions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(3, 3), for positions @ rotation: longest axis to the right, shortest to the viewer, then slightly turned."""
+    """(3, 3), for positions @ rotation: longest axis to the right, shortest to the viewer, then slightly tilted."""
     axes = np.linalg.svd(positions - positions.mean(0), full_matrices=True)[2]
     axes[2] = np.cross(axes[0], axes[1])  # a rotation: a reflection would show the wrong enantiomer
     about_x, about_y = np.radians(-18.0), np.radians(14.0)
@@ -47,19 +47,15 @@ def viewing_rotation(positions: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(axes.T @ tilt_x.T @ tilt_y.T)
 
 
-def viewing_positions(mol: Chem.Mol, rotation: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-    """(N, 3) in Å: centred and turned, by default as `viewing_rotation` says."""
+def viewing_positions(mol: Chem.Mol, turn: bool = True) -> NDArray[np.float64]:
+    """(N, 3) in Å: centred; if `turn`, turned by `viewing_rotation`."""
     positions = mol.GetConformer().GetPositions()
-    rotation = viewing_rotation(positions) if rotation is None else rotation
-    return np.asarray((positions - positions.mean(0)) @ rotation)
+    positions = positions - positions.mean(0)
+    return np.asarray(positions @ viewing_rotation(positions) if turn else positions)
 
 
 def draw_molecule(
-    mol: Chem.Mol,
-    size: int = 300,
-    half_width: float | None = None,
-    supersampling: int = 3,
-    rotation: NDArray[np.float64] | None = None,
+    mol: Chem.Mol, size: int = 300, half_width: float | None = None, supersampling: int = 3, turn: bool = True
 ) -> Image:
     """A square image of a molecule on white.
 
@@ -68,14 +64,14 @@ def draw_molecule(
         size: width and height in pixels.
         half_width: of the view, in Å; by default the molecule fills the image.
         supersampling: pixels are averages of this many squared.
-        rotation: see `viewing_positions`.
+        turn: to its broad side; if not, x points to the right and y up.
 
     Raises:
         ValueError: if the molecule has no atoms or no coordinates, or they are not finite.
     """
     if not mol.GetNumAtoms() or not mol.GetNumConformers() or not np.isfinite(mol.GetConformer().GetPositions()).all():
         raise ValueError("Got a molecule without atoms or finite coordinates; expected a conformer to draw")
-    positions = viewing_positions(mol, rotation)
+    positions = viewing_positions(mol, turn)
     numbers = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()])
     half_width = max(view_extent(positions)) if half_width is None else half_width
     pixels = size * supersampling

@@ -18,7 +18,7 @@ def reward_by_name(name: str) -> Reward:
 
     Args:
         name: "qed" (Bickerton et al. 2012, 0 to 1), "logp" (Wildman & Crippen 1999), "sa" (synthetic accessibility,
-            Ertl & Schuffenhauer 2009, turned round: from -10, hard, to -1, easy), or "smarts:PATTERN": the number of
+            Ertl & Schuffenhauer 2009, turned round: from 0, hard, to 1, easy), or "smarts:PATTERN": the number of
             distinct matches of a pattern.
 
     Raises:
@@ -47,4 +47,4 @@ def _logp(mol: Chem.Mol) -> float:
 def _ease(mol: Chem.Mol) -> float:
     from rdkit.Contrib.SA_Score import sascorer  # only RDKit's own wheels have it under this name
 
-    return -float(sascorer.calculateScore(Chem.RemoveHs(mol)))
+    return (10 - float(sascorer.calculateScore(Chem.RemoveHs(mol)))) / 9

@@ -121,12 +121,12 @@ class Trajectory:
 
     def images(self, size: int = 300) -> list[NDArray[np.uint8]]:
         """Each frame as an image (size, size, 3): all from one side, at one scale, above a bar that tells the time."""
-        mols = [_drawable(frame.noisy) for frame in self.frames]
         rotation = viewing_rotation(self.molecule.positions)
-        half_width = max(max(view_extent(viewing_positions(mol, rotation))) for mol in mols)
+        mols = [_drawable(replace(frame.noisy, positions=frame.noisy.positions @ rotation)) for frame in self.frames]
+        half_width = max(max(view_extent(viewing_positions(mol, turn=False))) for mol in mols)
         images = []
         for frame, mol in zip(self.frames, mols, strict=True):
-            image = draw_molecule(mol, size, half_width, rotation=rotation)
+            image = draw_molecule(mol, size, half_width, turn=False)
             image[-_BAR:] = 0.92
             image[-_BAR:, : round(size * (1 - frame.time))] = (0.0, 0.59, 0.53)
             images.append(np.round(image * 255).astype(np.uint8))

@@ -17,9 +17,10 @@ from moldiff.data.batch import MolBatch
 from moldiff.data.molecules import to_arrays
 from moldiff.diffusion.alignment import Motion
 from moldiff.diffusion.conditions import Conditions, Dressed, dress
-from moldiff.diffusion.inpainting import FixedProcess, sample_around
+from moldiff.diffusion.inpainting import sample_around
 from moldiff.diffusion.model import Model
 from moldiff.diffusion.noise import MoleculeNoise
+from moldiff.diffusion.part import ALL, Part
 from moldiff.diffusion.sampler import Sampler, Start, State, Watch
 from moldiff.diffusion.site import Site
 from moldiff.diffusion.size_prior import SizePrior
@@ -44,6 +45,7 @@ def generate(
     num_atoms: int | None = None,
     batch_size: int = 64,
     bfloat16: bool = False,
+    part: Part = ALL,
     **conditions: Unpack[Conditions],
 ) -> Iterator[SampledBatch]:
     """Draw molecules on the model's device and give each batch when it is finished.
@@ -52,7 +54,7 @@ def generate(
     which would be rounded otherwise in a padded row, does not depend on its company.
 
     Molecule i depends on the model, the seed, the number of steps and i only. Arguments as in
-    `MoleculeGenerator.sample`.
+    `MoleculeGenerator.sample`; `part`: which of the molecules are drawn.
     """
     for name, value in (("num_samples", num_samples), ("batch_size", batch_size)):
         if value < 1:
@@ -67,18 +69,16 @@ def generate(
         )
     dressed, site, fixed = dress(model, conditions), conditions.get("site"), conditions.get("fixed")
     wanted = num_atoms or (site.num_atoms if site is not None else None)
-    sizes = _sizes(model, num_samples, seed, wanted, 0 if fixed is None else len(fixed))
+    sizes = _sizes(_histogram(model, site), num_samples, seed, wanted, 0 if fixed is None else len(fixed))
     steering = conditions.get("steering")
-    batch_size = batch_size if steering is None else max(1, batch_size // steering.particles)
-    for size in sorted(set(sizes.tolist()), reverse=True):
-        same = (sizes == size).nonzero().flatten()
-        for first in range(0, len(same), batch_size):
-            chosen = same[first : first + batch_size]
-            batch, notes = _denoise(
-                model, size, chosen, seed, num_steps or model.num_steps, bfloat16, dressed, conditions
-            )
-            arrays = to_arrays(_placed(batch, site), model.statistics.vocabulary)
-            yield SampledBatch(tuple(chosen.tolist()), tuple(arrays), notes)
+    groups = max(1, batch_size // (1 if steering is None else steering.particles))
+    for chosen in part.of(_batches(sizes, groups)):
+        size = int(sizes[chosen[0]])
+        batch, notes = _denoise(model, size, chosen, seed, num_steps or model.num_steps, bfloat16, dressed, conditions)
+        arrays = to_arrays(_placed(batch, site), model.statistics.vocabulary)
+        drawn = zip(chosen.tolist(), arrays, notes, strict=True)
+        new = {index: (molecule, note) for index, molecule, note in drawn if index not in part.done}
+        yield SampledBatch(tuple(new), tuple(m for m, _ in new.values()), tuple(note for _, note in new.values()))
 
 
 def trace(
@@ -101,7 +101,8 @@ def trace(
         raise ValueError("a steered molecule has no single way from noise to data: leave out steering or trajectory")
     dressed, site, fixed = dress(model, conditions), conditions.get("site"), conditions.get("fixed")
     wanted = num_atoms or (site.num_atoms if site is not None else None)
-    size = int(_sizes(model, index + 1, seed, wanted, 0 if fixed is None else len(fixed))[index])
+    num_fixed = 0 if fixed is None else len(fixed)
+    size = int(_sizes(_histogram(model, site), index + 1, seed, wanted, num_fixed)[index])
     frames: list[Frame] = []
 
     def arrays(batch: MolBatch) -> MoleculeArrays:
@@ -117,18 +118,31 @@ def trace(
     return Trajectory((*frames, Frame(0.0, end, end)))
 
 
-def _sizes(model: Model, num_samples: int, seed: int, num_atoms: int | None, num_fixed: int) -> Tensor:
+def _batches(sizes: Tensor, batch_size: int) -> list[Tensor]:
+    """Indices of molecules of the same size, the largest first."""
+    same = [(sizes == size).nonzero().flatten() for size in sorted(set(sizes.tolist()), reverse=True)]
+    return [batch for indices in same for batch in indices.split(batch_size)]
+
+
+def _histogram(model: Model, site: Site | None) -> Mapping[int, float]:
+    """How many atoms new molecules may have: as in the training data; in a pocket as ligands of similar ones."""
+    in_pockets = model.statistics.pocket_sizes
+    if site is None or in_pockets is None:
+        return model.statistics.sizes
+    return in_pockets.histogram(site.pocket.pos[site.pocket.mask], site.centre)
+
+
+def _sizes(sizes: Mapping[int, float], num_samples: int, seed: int, num_atoms: int | None, num_fixed: int) -> Tensor:
     if num_atoms is not None:
         if num_atoms <= num_fixed:
             raise ValueError(
                 f"molecules of {num_atoms} atoms cannot hold {num_fixed} fixed ones and more: give a larger num_atoms"
             )
         return torch.full((num_samples,), num_atoms)
-    histogram = {size: count for size, count in model.statistics.sizes.items() if size > num_fixed}
+    histogram = {size: count for size, count in sizes.items() if size > num_fixed}
     if not histogram:
-        largest = max(model.statistics.sizes)
         raise ValueError(
-            f"got {num_fixed} fixed atoms; the largest molecule that the model was trained on has {largest}: give "
+            f"got {num_fixed} fixed atoms; the largest molecule that the model was trained on has {max(sizes)}: give "
             "num_atoms, or fix fewer atoms"
         )
     keys = -1 - torch.arange(num_samples)  # keys of their own: indices >= 0 are those of the noise
@@ -161,7 +175,7 @@ def _denoise(
         mask = torch.ones(len(noise.key), size, dtype=torch.bool, device=device)
         denoiser, process, context = dressed.denoiser, dressed.process, dressed.context
         with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
-            if isinstance(process, FixedProcess) and start is None:
+            if dressed.around and start is None:
                 return sample_around(sampler, denoiser, process, mask, num_steps, noise, context, is_done, watch)
             return sampler(denoiser, process, mask, num_steps, noise, context, start, watch)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from moldiff.chem.text_file import write_text
 from moldiff.metrics.calibration import Calibration
 from moldiff.metrics.distributions import Distance, DistributionScores
 from moldiff.metrics.diversity import DiversityScores
@@ -102,9 +103,7 @@ class Report:
         """
         path = Path(path)
         check_output(path, overwrite)
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        partial.write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        partial.replace(path)
+        write_text(path, json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
 
     def __str__(self) -> str:
         """A table: each score, its 95 % interval, what real molecules score, and the count that it comes from."""
