@@ -19,16 +19,14 @@ from moldiff.chem.pocket import Pocket
 from moldiff.diffusion.conditions import Conditions
 from moldiff.diffusion.fixed import FixedAtoms, fix_atoms
 from moldiff.diffusion.generate import SampledBatch, generate
-from moldiff.diffusion.model import CONFIG, Model, read_model
-from moldiff.diffusion.model_folder import write_model
+from moldiff.diffusion.model import Model, read_model
+from moldiff.diffusion.model_folder import BUNDLED, find_model, write_model
 from moldiff.diffusion.precision import Precision, use_bfloat16
 from moldiff.diffusion.site import Site, find_site
 from moldiff.metrics.evaluation import evaluate
 from moldiff.metrics.groups import DEFAULT_METRICS
 from moldiff.metrics.report import Report
 from moldiff.metrics.strict import strict_verdict
-
-BUNDLED = Path(__file__).parent / "weights"
 
 
 class MoleculeGenerator:
@@ -66,16 +64,7 @@ class MoleculeGenerator:
             FileNotFoundError: if there is no such model.
             ValueError: if the files are damaged or do not fit together, or the device cannot be used.
         """
-        path = Path(model)
-        bundled = sorted(folder.name for folder in BUNDLED.iterdir() if folder.is_dir()) if BUNDLED.is_dir() else []
-        if str(model) in bundled and not (
-            path.is_file() or (path / CONFIG).is_file()
-        ):  # a folder of data, say, is none
-            path = BUNDLED / str(model)
-        if not path.exists():
-            raise FileNotFoundError(
-                f"no model {str(model)!r}: expected one of the bundled models {bundled}, or an existing path"
-            )
+        path = find_model(model, BUNDLED)
         name = path.stem if path.is_file() else path.resolve().name
         return cls(read_model(path), name, device, precision)
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from moldiff.chem.vocabulary import Vocabulary
+from moldiff.data.property_statistics import PropertyStatistics
 from moldiff.data.table import MoleculeTable
 
 
@@ -28,7 +29,7 @@ class Statistics:
     charges: tuple[float, ...]
     bond_types: tuple[float, ...]
     position_std: float  # Å, per component, of coordinates centred molecule by molecule
-    properties: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # name -> {"mean", "std"}
+    properties: Mapping[str, PropertyStatistics] = field(default_factory=dict)
 
     @classmethod
     def of(cls, table: MoleculeTable) -> Statistics:
@@ -50,8 +51,9 @@ class Statistics:
             bond_types=_shares(table.bond_types, len(vocabulary.bond_orders)),
             position_std=_position_std(table),
             properties={
-                name: {"mean": float(values.mean()), "std": float(values.std(correction=0))}
+                name: PropertyStatistics.of(values, table.sizes, table.metadata.get("units", {}).get(name, ""))
                 for name, values in table.properties.items()
+                if values.isfinite().any()
             },
         )
 
@@ -65,7 +67,7 @@ class Statistics:
             "charges": list(self.charges),
             "bond_types": list(self.bond_types),
             "position_std": self.position_std,
-            "properties": {name: dict(moments) for name, moments in self.properties.items()},
+            "properties": {name: statistics.to_dict() for name, statistics in self.properties.items()},
         }
 
     @classmethod
@@ -79,7 +81,7 @@ class Statistics:
             charges=tuple(values["charges"]),
             bond_types=tuple(values["bond_types"]),
             position_std=values["position_std"],
-            properties={name: dict(moments) for name, moments in values.get("properties", {}).items()},
+            properties={name: PropertyStatistics.from_dict(p) for name, p in values.get("properties", {}).items()},
         )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from moldiff.models.denoiser import Denoiser
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.yaml", "card.md"
 _PREFIX = "denoiser."
+
+_logger = logging.getLogger(__name__)
 
 
 class ModelSpec:
@@ -157,9 +160,17 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return {name.removeprefix(_PREFIX): value for name, value in state.items() if name.startswith(_PREFIX)}
 
 
-def load_weights(denoiser: nn.Module, path: Path) -> None:
-    """Put the weights of a model into a network of the same shape."""
+def load_weights(denoiser: nn.Module, path: Path, may_lack: Sequence[str] = ()) -> None:
+    """Put the weights of a model into a network of the same shape.
+
+    Weights whose names begin with one of `may_lack` stay as they are if the model has none of them, which is logged.
+    """
     weights, own = read_weights(path), denoiser.state_dict()
+    lacking = {k: v for k, v in own.items() if k.startswith(tuple(may_lack)) and k not in weights}
+    parts = sorted({name.split(".")[0] for name in lacking})
+    if lacking and not any(name.startswith(tuple(may_lack)) for name in weights):
+        _logger.warning("the model at %s has no weights for %s: they begin without effect", path, ", ".join(parts))
+        weights = {**weights, **lacking}
     got, expected = ({name: tuple(w.shape) for name, w in state.items()} for state in (weights, own))
     wrong = sorted(name for name in {**expected, **got} if got.get(name) != expected.get(name))
     if wrong:

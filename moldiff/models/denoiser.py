@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch.nn.functional as F
@@ -45,6 +46,7 @@ class Context:
 
     previous: Prediction | None = None  # self-conditioning: an earlier clean estimate of the same molecules
     pocket: PocketBatch | EncodedPocket | None = None  # in the frame of the noisy molecules
+    properties: Float[Tensor, "A C"] | None = None  # for each molecule, or one for all: see `Denoiser.properties`
 
 
 class Denoiser(nn.Module, ABC):
@@ -56,6 +58,8 @@ class Denoiser(nn.Module, ABC):
     """
 
     self_conditioning: bool = False  # whether `Context.previous` is read
+    properties: Sequence[str] = ()  # what `Context.properties` holds: deviations from the mean, in std; NaN = not given
+    optional: Sequence[str] = ()  # beginnings of names of weights that have no effect at first: others can lack them
     bears_bfloat16: bool = True  # whether its matrix products bear bfloat16; coordinates must not go through them
     blocks: nn.ModuleList  # the hidden layers, all of one kind: Muon trains their matrices, they may be compiled
 

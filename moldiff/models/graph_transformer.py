@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -19,6 +20,7 @@ from moldiff.nn.geometry import centred, mean_position
 from moldiff.nn.graph_transformer_block import EPSILON, GraphTransformerBlock, square
 from moldiff.nn.neighbours import Neighbours
 from moldiff.nn.pocket_attention import PocketAttention
+from moldiff.nn.property_embedding import PropertyEmbedding
 
 
 class EquivariantGraphTransformer(Denoiser):
@@ -27,6 +29,8 @@ class EquivariantGraphTransformer(Denoiser):
     Vectors start from the centred coordinates, so every output is invariant or turns with the input, reflections
     included.
     """
+
+    optional = ("property_embedding.", "property_layers.")
 
     def __init__(
         self,
@@ -42,6 +46,7 @@ class EquivariantGraphTransformer(Denoiser):
         self_conditioning: bool = True,
         pocket_encoder: PocketEncoder | None = None,
         num_pocket_neighbours: int = 24,
+        properties: Sequence[str] = (),
     ) -> None:
         """Sizes of the network.
 
@@ -58,6 +63,8 @@ class EquivariantGraphTransformer(Denoiser):
             self_conditioning: whether the network reads an earlier estimate.
             pocket_encoder: for models that may be given a protein pocket.
             num_pocket_neighbours: nearest pocket nodes that an atom sees in each block.
+            properties: names of properties that molecules may be asked to have, such as gap and mu of QM9. Until it is
+                trained, the network heeds them not.
         """
         super().__init__()
         if width % num_heads:
@@ -80,6 +87,12 @@ class EquivariantGraphTransformer(Denoiser):
             self.pocket_blocks = nn.ModuleList(
                 PocketAttention(width, vector_channels, *seen, cutoff=12 / length_scale) for _ in range(num_blocks)
             )
+        self.properties = tuple(properties)
+        if properties:
+            self.property_embedding = PropertyEmbedding(properties, width)
+            self.property_layers = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(num_blocks))
+            for layer in self.property_layers:
+                nn.init.zeros_(layer.weight)  # type: ignore[arg-type]
         self.norm_node, self.node_out = nn.LayerNorm(width), nn.Linear(width, k + q)
         self.norm_pair = nn.LayerNorm(pair_width)
         self.pair_out = nn.Sequential(nn.Linear(pair_width, pair_width), nn.SiLU(), nn.Linear(pair_width, r))
@@ -91,7 +104,10 @@ class EquivariantGraphTransformer(Denoiser):
         context = self.prepare(context or Context())
         s, v, e = self._embed(noisy, t, context.previous, tables)
         pocket, near = context.pocket, self._neighbours(noisy, context)
+        asked = self._asked(context, t)
         for k, block in enumerate(self.blocks):
+            if asked is not None:
+                s = s + self.property_layers[k](asked)
             if isinstance(pocket, EncodedPocket) and near is not None:
                 s, v = self.pocket_blocks[k](s, v, pocket.scalars, near)
             s, v, e = block(s, v, e, tables)
@@ -105,6 +121,16 @@ class EquivariantGraphTransformer(Denoiser):
             None if noisy.charges is None else node[..., k:],
             None if noisy.bond_types is None else bonds,
         )
+
+    def _asked(self, context: Context, t: Float[Tensor, " B"]) -> Float[Tensor, "A D"] | None:
+        """What the molecules are asked to be; what is not in the context is not asked."""
+        if not self.properties:
+            return None
+        values = context.properties
+        if values is None:
+            values = torch.full((1, len(self.properties)), torch.nan, dtype=t.dtype, device=t.device)
+        out: Tensor = self.property_embedding(values.to(t.dtype))
+        return out
 
     def prepare(self, context: Context) -> Context:
         """See `Denoiser.prepare`."""

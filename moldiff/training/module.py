@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -23,8 +22,10 @@ from moldiff.data.statistics import Statistics
 from moldiff.diffusion.frame import own_frame
 from moldiff.diffusion.joint import JointProcess
 from moldiff.diffusion.model import SPEC_KEYS, Model, load_weights, read_statistics
+from moldiff.diffusion.model_folder import find_model
 from moldiff.diffusion.noise import Noise, StreamNoise
 from moldiff.diffusion.process import Process
+from moldiff.diffusion.properties import hidden, known_to, normalised
 from moldiff.diffusion.sampler import EulerSampler, Sampler
 from moldiff.diffusion.settings import as_config
 from moldiff.models.denoiser import Context, Denoiser
@@ -56,7 +57,8 @@ class DiffusionModule(pl.LightningModule):
         self_conditioning: float = 0.5,
         data_focus: float = 0.5,
         pocket_dropout: float = 0.1,
-        init_from: Path | None = None,
+        property_dropout: float = 0.1,
+        init_from: str | None = None,
         compile: bool = False,
         seed: int = 0,
     ) -> None:
@@ -74,7 +76,10 @@ class DiffusionModule(pl.LightningModule):
             self_conditioning: how often the network sees its own earlier estimate (Chen 2023), if it can.
             data_focus: share of the times that are drawn from Beta(1, 2), nearer to the data; the others are uniform.
             pocket_dropout: share of the molecules in pockets whose pocket is hidden from the network.
-            init_from: model folder or checkpoint whose weights a new run starts from (to resume, use --ckpt_path).
+            property_dropout: share of the molecules whose properties are all hidden from the network, if it reads any;
+                of the others random ones are shown.
+            init_from: bundled model, model folder or checkpoint whose weights a new run starts from (to resume, use
+                --ckpt_path). Weights for properties may be missing: they begin without effect.
             compile: compile the network's blocks with TorchInductor (needs a C++ compiler; minutes at the start): once
                 with gradients and once without, for padded and for unpadded batches, for one size and for any.
             seed: seed of times and noise.
@@ -96,7 +101,7 @@ class DiffusionModule(pl.LightningModule):
             decay_fraction,
         )
         self.self_conditioning, self.data_focus = self_conditioning, data_focus
-        self.pocket_dropout = pocket_dropout
+        self.pocket_dropout, self.property_dropout = pocket_dropout, property_dropout
         self.init_from, self.compile_blocks, self.seed = init_from, compile, seed
         self.statistics: Statistics | None = None
 
@@ -104,6 +109,7 @@ class DiffusionModule(pl.LightningModule):
         """Make the network, if there is none, and calibrate the processes."""
         if self.statistics is None:
             self.denoiser = self.make_denoiser(statistics.vocabulary)
+        statistics = known_to(self.denoiser.properties, statistics)
         self.statistics = statistics
         self.process = JointProcess(self.processes, statistics).to(self.device)
 
@@ -120,12 +126,13 @@ class DiffusionModule(pl.LightningModule):
                 )
             self.build(data.statistics)
             if self.init_from is not None:
-                known = read_statistics(self.init_from).vocabulary
+                path = find_model(self.init_from)
+                known = read_statistics(path).vocabulary
                 if known != data.vocabulary:
                     raise ValueError(
                         f"init_from: the model at {self.init_from} knows {known}: got data with {data.vocabulary}"
                     )
-                load_weights(self.denoiser, self.init_from)
+                load_weights(self.denoiser, path, may_lack=self.denoiser.optional)
         if self.compile_blocks:
             torch._dynamo.config.recompile_limit = max(32, torch._dynamo.config.recompile_limit)  # see `compile`
             for block in self.denoiser.blocks:
@@ -174,12 +181,19 @@ class DiffusionModule(pl.LightningModule):
         focus = noise.uniform(u) < self.data_focus
         return torch.where(focus, 1 - (1 - u).sqrt(), u).clamp(1e-4, 1 - 1e-4)
 
+    def properties_of(self, clean: MolBatch) -> Float[Tensor, "B C"] | None:
+        """What a network that reads properties is told of molecules; None if it reads none."""
+        assert self.statistics is not None
+        names = self.denoiser.properties
+        return normalised(clean, names, self.statistics) if names else None
+
     def losses(
         self,
         clean: MolBatch,
         noise: Noise,
         conditioned: bool,
         pocket: PocketBatch | None = None,
+        properties: Float[Tensor, "B C"] | None = None,
     ) -> tuple[dict[str, Float[Tensor, " B"]], Tensor]:
         """Weighted loss of each field and molecule at random times, and the times.
 
@@ -188,10 +202,11 @@ class DiffusionModule(pl.LightningModule):
             noise: of the times and the fields.
             conditioned: whether the network is shown its own estimate.
             pocket: around each molecule.
+            properties: that the network is shown of each molecule; none if not given.
         """
         t = self.times(len(clean), noise)
         noisy = self.process.corrupt(clean, t, noise)
-        context = self.denoiser.prepare(Context(pocket=pocket))
+        context = self.denoiser.prepare(Context(pocket=pocket, properties=properties))
         if conditioned:
             with torch.no_grad():
                 estimate = self.process.estimate(noisy, self.denoiser(noisy, t, context), t)
@@ -209,7 +224,10 @@ class DiffusionModule(pl.LightningModule):
         if pocket is not None:  # hidden from some, so that the model works without a pocket, too
             kept = noise.uniform(pocket.pos[:, 0, 0]) >= self.pocket_dropout
             pocket = pocket.replace(mask=pocket.mask & kept[:, None])
-        losses, _ = self.losses(clean, noise, conditioned, pocket)
+        properties = self.properties_of(clean)
+        if properties is not None:
+            properties = hidden(properties, noise, self.property_dropout)
+        losses, _ = self.losses(clean, noise, conditioned, pocket, properties)
         means = {f"train/{name}": value.mean() for name, value in losses.items()}
         loss = torch.stack(list(means.values())).sum()
         self.log_dict({**means, "train/loss": loss}, batch_size=len(batch))
@@ -236,18 +254,33 @@ class DiffusionModule(pl.LightningModule):
         clean, pocket = own_frame(batch)
         if pocket is None:
             self._log_fields(split, clean, batch_idx)
+            if self.denoiser.properties:
+                self._log_other(f"{split}/no_properties/loss", clean, batch_idx)
             return
         self._log_fields(f"{split}/pocket", clean, batch_idx, pocket)
         others = {"no_pocket": None, "other_pocket": pocket[torch.arange(len(clean)).roll(1)]}
         for name, other in others.items() if len(clean) > 1 else ():
-            losses, _ = self.losses(clean, self._fixed_noise(batch_idx), self.denoiser.self_conditioning, other)
-            self._log_mean(f"{split}/{name}/loss", torch.stack(list(losses.values())).sum(0))
+            self._log_other(f"{split}/{name}/loss", clean, batch_idx, other, self.properties_of(clean))
+
+    def _log_other(
+        self,
+        name: str,
+        clean: MolBatch,
+        batch_idx: int,
+        pocket: PocketBatch | None = None,
+        properties: Tensor | None = None,
+    ) -> None:
+        """The loss under other conditions than the molecules'."""
+        conditioned = self.denoiser.self_conditioning
+        losses, _ = self.losses(clean, self._fixed_noise(batch_idx), conditioned, pocket, properties)
+        self._log_mean(name, torch.stack(list(losses.values())).sum(0))
 
     def _fixed_noise(self, batch_idx: int) -> StreamNoise:
         return StreamNoise(torch.Generator(self.device).manual_seed(batch_idx))
 
     def _log_fields(self, split: str, clean: MolBatch, batch_idx: int, pocket: PocketBatch | None = None) -> None:
-        losses, t = self.losses(clean, self._fixed_noise(batch_idx), self.denoiser.self_conditioning, pocket)
+        noise, conditioned = self._fixed_noise(batch_idx), self.denoiser.self_conditioning
+        losses, t = self.losses(clean, noise, conditioned, pocket, self.properties_of(clean))
         self._log_mean(f"{split}/loss", torch.stack(list(losses.values())).sum(0), prog_bar=True)
         for name, value in losses.items():
             self._log_mean(f"{split}/{name}", value)
