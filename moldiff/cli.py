@@ -22,10 +22,11 @@ New molecules in 3D by equivariant diffusion.
   fit             train a model:        moldiff fit --config configs/qm9.yaml
   validate        losses of a model on the validation split
   test            losses of a model on the test split
+  fit-regressor   train a regressor of properties: moldiff fit-regressor --config configs/qm9_regressor.yaml
 
 moldiff COMMAND --help explains the options of a command.
 """
-TRAINER_COMMANDS = ("fit", "validate", "test")
+TRAINER_COMMANDS = ("fit", "validate", "test", "fit-regressor")
 _REPEATED = {  # options that may be given several times
     "molecules": "A .sdf, .sdf.gz, .xyz, .npz or .smi file; give it again for each further file (up to 6).",
 }
@@ -59,9 +60,7 @@ def main(args: Sequence[str] | None = None) -> None:
         if name in commands:
             _call(name, commands[name], rest)
         elif name in TRAINER_COMMANDS:
-            from moldiff.training.command import run_trainer
-
-            run_trainer(arguments)
+            _train(name, rest)
         else:
             raise ValueError(f"unknown command {name!r}: expected one of {', '.join([*commands, *TRAINER_COMMANDS])}")
     except (ValueError, OSError, ImportError) as error:
@@ -265,6 +264,16 @@ def prepare_pocket(
 
     names = [name.strip() for name in residues.split(",")] if residues else None
     run_prepare_pocket(protein, out, ligand, names, numbers(center) if center else None, radius, id, split)
+
+
+def _train(name: str, arguments: list[str]) -> None:
+    from moldiff.training import DiffusionModule, PropertyModule
+    from moldiff.training.command import run_trainer
+
+    if name == "fit-regressor":
+        run_trainer(["fit", *arguments], PropertyModule)
+    else:
+        run_trainer([name, *arguments], DiffusionModule)
 
 
 def _one_ahead(futures: Iterable[Future[int]]) -> Iterator[Future[int]]:

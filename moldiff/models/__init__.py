@@ -4,6 +4,7 @@ from moldiff.models.denoiser import Context, Denoiser, Prediction
 from moldiff.models.egnn import EGNN
 from moldiff.models.graph_transformer import EquivariantGraphTransformer
 from moldiff.models.pocket_encoder import EncodedPocket, PocketEncoder
+from moldiff.models.property_regressor import PropertyRegressor
 from moldiff.models.tensor_field_network import TensorFieldNetwork
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "EquivariantGraphTransformer",
     "PocketEncoder",
     "Prediction",
+    "PropertyRegressor",
     "TensorFieldNetwork",
 ]

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from jaxtyping import Float
-from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
-from torch.optim.lr_scheduler import LambdaLR
 
 from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.batch import MolBatch
@@ -27,9 +23,8 @@ from moldiff.diffusion.noise import Noise, StreamNoise
 from moldiff.diffusion.process import Process
 from moldiff.diffusion.properties import hidden, known_to, normalised
 from moldiff.diffusion.sampler import EulerSampler, Sampler
-from moldiff.diffusion.settings import as_config
 from moldiff.models.denoiser import Context, Denoiser
-from moldiff.training.muon import MuonAdamW
+from moldiff.training.schedule import keep_as_config, optimizers, save_at_the_end
 
 
 class DiffusionModule(pl.LightningModule):
@@ -86,12 +81,7 @@ class DiffusionModule(pl.LightningModule):
         """
         super().__init__()
         self.save_hyperparameters()
-        self.is_config = isinstance(self.hparams["denoiser"], dict | str)  # as LightningCLI has it
-        if not self.is_config:
-            with suppress(TypeError):  # what cannot be written as a config is pickled, and never loaded again
-                plain = as_config(dict(self.hparams))
-                self.save_hyperparameters({**plain, "_instantiator": "pytorch_lightning.cli.instantiate_module"})
-                self.is_config = True
+        self.is_config = keep_as_config(self, "denoiser")
         self.make_denoiser, self.processes = denoiser, processes
         self.sampler, self.num_steps = sampler or EulerSampler(), num_steps
         self.lr, self.weight_decay, self.warmup_steps, self.decay_fraction = (
@@ -235,12 +225,7 @@ class DiffusionModule(pl.LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: MolBatch | ComplexBatch, batch_idx: int) -> None:
         """Save the last checkpoint once more when the training ends, before averaged weights replace the others."""
-        trainer = self.trainer
-        last_epoch = trainer.is_last_batch and trainer.current_epoch + 1 == trainer.max_epochs
-        if last_epoch or trainer.should_stop or trainer.global_step == trainer.max_steps:
-            for callback in trainer.checkpoint_callbacks:
-                if isinstance(callback, ModelCheckpoint) and callback.save_last:
-                    callback._save_last_checkpoint(trainer, callback._monitor_candidates(trainer))
+        save_at_the_end(self.trainer)
 
     def validation_step(self, batch: MolBatch | ComplexBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Losses at fixed noise, in all and per fifth of the time axis."""
@@ -305,23 +290,8 @@ class DiffusionModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Muon and AdamW with warm-up, constant rate and an optional linear decay."""
-        optimizer = MuonAdamW(self.denoiser.named_parameters(), lr=self.lr, weight_decay=self.weight_decay)
-        if self.decay_fraction > 0 and self.trainer.max_steps == -1 and self.trainer.max_epochs == -1:
-            raise ValueError(
-                "decay_fraction needs a known end: got no max_steps or max_epochs; set one, or decay_fraction to 0"
-            )
-
-        @cache
-        def total() -> float:  # asked for in the first step: earlier, a resumed run would lose its place in the epoch
-            return self.trainer.estimated_stepping_batches
-
-        def factor(step: int) -> float:
-            rate = min(1.0, (step + 1) / max(1, self.warmup_steps))
-            if self.decay_fraction == 0 or step == 0:
-                return rate
-            return min(rate, max(0.0, (total() - step) / (self.decay_fraction * total())))
-
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
+        rates = (self.lr, self.weight_decay, self.warmup_steps, self.decay_fraction)
+        return optimizers(self.trainer, self.denoiser.named_parameters(), *rates)
 
 
 _GOLDEN = 0.6180339887498949
