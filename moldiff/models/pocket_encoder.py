@@ -21,6 +21,10 @@ class EncodedPocket:
     vectors: Float[Tensor, "A M 3 V"]
     mask: Bool[Tensor, "A M"]
 
+    def take(self, rows: Int[Tensor, " C"]) -> EncodedPocket:
+        """Some of the pockets, in this order; one may come several times."""
+        return EncodedPocket(self.pos[rows], self.scalars[rows], self.vectors[rows], self.mask[rows])
+
 
 class PocketEncoder(nn.Module):
     """A tensor-field network (e3nn) on the nodes of a pocket, each with edges to its nearest nodes.

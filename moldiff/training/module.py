@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -24,6 +25,7 @@ from moldiff.diffusion.process import Process
 from moldiff.diffusion.properties import hidden, known_to, normalised
 from moldiff.diffusion.sampler import EulerSampler, Sampler
 from moldiff.models.denoiser import Context, Denoiser
+from moldiff.models.pocket_encoder import EncodedPocket
 from moldiff.training.schedule import keep_as_config, optimizers, save_at_the_end
 
 
@@ -52,8 +54,9 @@ class DiffusionModule(pl.LightningModule):
         self_conditioning: float = 0.5,
         data_focus: float = 0.5,
         pocket_dropout: float = 0.1,
+        pocket_draws: int = 1,
         property_dropout: float = 0.1,
-        init_from: str | None = None,
+        init_from: Path | None = None,
         compile: bool = False,
         seed: int = 0,
     ) -> None:
@@ -71,6 +74,7 @@ class DiffusionModule(pl.LightningModule):
             self_conditioning: how often the network sees its own earlier estimate (Chen 2023), if it can.
             data_focus: share of the times that are drawn from Beta(1, 2), nearer to the data; the others are uniform.
             pocket_dropout: share of the molecules in pockets whose pocket is hidden from the network.
+            pocket_draws: noisy copies of each ligand in a training step, all with the pocket that is encoded once.
             property_dropout: share of the molecules whose properties are all hidden from the network, if it reads any;
                 of the others random ones are shown.
             init_from: bundled model, model folder or checkpoint whose weights a new run starts from (to resume, use
@@ -91,7 +95,10 @@ class DiffusionModule(pl.LightningModule):
             decay_fraction,
         )
         self.self_conditioning, self.data_focus = self_conditioning, data_focus
-        self.pocket_dropout, self.property_dropout = pocket_dropout, property_dropout
+        if pocket_draws < 1:
+            raise ValueError(f"pocket_draws must be at least 1: got {pocket_draws}")
+        self.pocket_dropout, self.pocket_draws = pocket_dropout, pocket_draws
+        self.property_dropout = property_dropout
         self.init_from, self.compile_blocks, self.seed = init_from, compile, seed
         self.statistics: Statistics | None = None
 
@@ -182,7 +189,7 @@ class DiffusionModule(pl.LightningModule):
         clean: MolBatch,
         noise: Noise,
         conditioned: bool,
-        pocket: PocketBatch | None = None,
+        pocket: PocketBatch | EncodedPocket | None = None,
         properties: Float[Tensor, "B C"] | None = None,
     ) -> tuple[dict[str, Float[Tensor, " B"]], Tensor]:
         """Weighted loss of each field and molecule at random times, and the times.
@@ -210,10 +217,14 @@ class DiffusionModule(pl.LightningModule):
         seed = self.seed * 1_000_003 + self.global_step + part * 2**40
         noise = StreamNoise(torch.Generator(self.device).manual_seed(seed))
         conditioned = self.denoiser.self_conditioning and self.global_step * _GOLDEN % 1 < self.self_conditioning
-        clean, pocket = own_frame(batch)
-        if pocket is not None:  # hidden from some, so that the model works without a pocket, too
-            kept = noise.uniform(pocket.pos[:, 0, 0]) >= self.pocket_dropout
-            pocket = pocket.replace(mask=pocket.mask & kept[:, None])
+        clean, around = own_frame(batch)
+        pocket = None
+        if around is not None:  # hidden from some, so that the model works without a pocket, too
+            kept = noise.uniform(around.pos[:, 0, 0]) >= self.pocket_dropout
+            pocket = self.denoiser.prepare(Context(pocket=around.replace(mask=around.mask & kept[:, None]))).pocket
+            assert isinstance(pocket, EncodedPocket)
+            copies = torch.arange(len(batch), device=self.device).repeat_interleave(self.pocket_draws)
+            clean, pocket = clean.take(copies), pocket.take(copies)
         properties = self.properties_of(clean)
         if properties is not None:
             properties = hidden(properties, noise, self.property_dropout)

@@ -1,0 +1,113 @@
+"""A pocket model on a folder of complexes: molecules for each pocket of a split, scored there and in another pocket.
+
+    python -m benchmarks.pocket_model COMPLEXES --model pocket --num_samples 20 --out results/pocket
+
+COMPLEXES is a folder in the layout of `ComplexDataModule`. For each complex of the split, molecules of the size of its
+ligand are drawn into OUT/<id>.sdf and scored into OUT/<id>.json as by `moldiff evaluate --pocket`; for control, the
+same molecules are moved to the place of the ligand of the complex before it in the list and scored by Vina there. An
+interrupted run goes on with what is missing. The table over all pockets is printed and written to OUT/summary.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rdkit import Chem
+from tqdm import tqdm
+
+from moldiff import MoleculeGenerator
+from moldiff.chem.files import read_molecules
+from moldiff.data.complex_folder import FOLDER, LIGAND, POCKET
+from moldiff.data.complexes import read_index
+from moldiff.metrics.pocket import PocketReport, PocketSummary, evaluate_pocket, read_protein
+from moldiff.metrics.pocket.report import Summary
+from moldiff.metrics.pocket.validity import sanitized
+from moldiff.metrics.pocket.vina import VinaPocket
+
+
+def draw(generator: MoleculeGenerator, entry: Path, out: Path, args: argparse.Namespace) -> float:
+    """Draw the molecules of one pocket to a file; the seconds that it took."""
+    start = time.perf_counter()
+    site = generator.site(entry / POCKET, entry / LIGAND)
+    generator.sample(args.num_samples, args.seed, args.num_steps, progress=False, site=site).to_sdf(out)
+    return time.perf_counter() - start
+
+
+def elsewhere(mols: list[Chem.Mol | None], here: Path, there: Path) -> list[float | None]:
+    """Vina's minimised energy of molecules that are moved from the ligand of one complex to that of another."""
+    from_ligand, to_ligand = (sanitized(read_molecules(entry / LIGAND)[0]) for entry in (here, there))
+    shift = _centre(to_ligand) - _centre(from_ligand)
+    pocket = VinaPocket.around(read_protein(there / POCKET), to_ligand)
+    energies = []
+    for mol in mols:
+        if mol is None or not mol.HasProp("moldiff_valid") or not mol.GetIntProp("moldiff_valid"):
+            energies.append(None)
+            continue
+        moved = sanitized(mol)
+        conformer = moved.GetConformer()
+        conformer.SetPositions(np.ascontiguousarray(conformer.GetPositions() + shift))
+        energies.append(pocket.energies(moved).minimised)
+    return energies
+
+
+def _centre(mol: Chem.Mol) -> np.ndarray:
+    return np.asarray(mol.GetConformer().GetPositions()).mean(0)
+
+
+def summary(out: Path, names: list[str]) -> dict[str, Any]:
+    """The table over pockets, with diversity, seconds and the energies elsewhere, which `PocketSummary` lacks."""
+    reports = [PocketReport.from_dict(json.loads((out / f"{name}.json").read_text())) for name in names]
+    more = [json.loads((out / f"{name}.more.json").read_text()) for name in names]
+    other = [Summary.of(row["elsewhere"]).mean for row in more]
+    drawn = [row["seconds"] for row in more if row["seconds"] is not None]
+    table = PocketSummary.of(reports)
+    print(table)
+    means = {
+        "diversity": Summary.of([report.diversity for report in reports]),
+        "vina_minimised_elsewhere": Summary.of(other),
+        "seconds_to_draw": Summary.of(drawn),
+    }
+    for name, value in means.items():
+        print(f"{name}: mean {value.mean:.2f}, median {value.median:.2f} over {value.count} pockets")
+    return {**table.to_dict(), **{name: {"mean": v.mean, "median": v.median} for name, v in means.items()}}
+
+
+def main() -> None:
+    """Draw and score, pocket by pocket."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--model", default="pocket")
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--num_samples", type=int, default=20)
+    parser.add_argument("--num_steps", type=int)
+    parser.add_argument("--num_pockets", type=int, help="only so many pockets, evenly spread over the list")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--whole", action="store_true", help="strain and PoseBusters' internal energy, too")
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    names = [row["id"] for row in read_index(args.folder) if row["split"] == args.split]
+    if args.num_pockets:
+        names = [names[round(k)] for k in np.linspace(0, len(names) - 1, args.num_pockets)]
+    generator = MoleculeGenerator.from_pretrained(args.model)
+    for place, name in enumerate(tqdm(names, "pockets")):
+        entry, before = (args.folder / FOLDER / names[k] for k in (place, place - 1))
+        designs, report, more = (args.out / f"{name}{ending}" for ending in (".sdf", ".json", ".more.json"))
+        seconds = None if designs.exists() else draw(generator, entry, designs, args)
+        mols = read_molecules(designs)
+        if not report.exists():
+            evaluate_pocket(mols, entry / POCKET, read_molecules(entry / LIGAND), fast=not args.whole).write_json(
+                report
+            )
+        if not more.exists():
+            more.write_text(json.dumps({"seconds": seconds, "elsewhere": elsewhere(mols, entry, before)}))
+    (args.out / "summary.json").write_text(json.dumps(summary(args.out, names), indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
