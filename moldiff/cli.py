@@ -88,6 +88,8 @@ def sample(
     center: str | None = None,
     fix: Path | None = None,
     anchors: str | None = None,
+    properties: dict[str, float] | None = None,
+    guidance_scale: float = 1.0,
     overwrite: bool = False,
 ) -> None:
     """Draw molecules from a trained model and write them with bonds, charges and properties.
@@ -113,19 +115,24 @@ def sample(
             where bonds or hydrogens are missing; in a pocket it keeps its place.
         anchors: with `fix`, the atoms that may get new bonds, numbered from 1 as in the file: 1,5; if not given, all
             with a free valence.
+        properties: what molecules are asked to have, one option for each, such as --properties.gap 5.0, for models that
+            were trained with properties; in the units of the data (QM9: eV, Bohr^3, D, cal/mol/K).
+        guidance_scale: how closely properties or pocket are followed: 1 as trained; 2 closer, at twice the cost.
         overwrite: replace the file if it exists.
     """
     from concurrent.futures import ThreadPoolExecutor
 
     from moldiff.chem.files import MoleculeWriter
     from moldiff.data.prepare_pocket import numbers
+    from moldiff.diffusion.conditions import Conditions, notes_of
     from moldiff.diffusion.generate import SampledBatch
     from moldiff.diffusion.process_settings import prepare_process
     from moldiff.generator import MoleculeGenerator
 
     def write(batch: SampledBatch) -> int:
         mols = [
-            generator.record(m, i, seed, steps, num_fixed) for i, m in zip(batch.indices, batch.molecules, strict=True)
+            generator.record(m, i, seed, steps, num_fixed, notes)
+            for i, m in zip(batch.indices, batch.molecules, strict=True)
         ]
         for index, mol in zip(batch.indices, mols, strict=True):
             writer.write(mol, place=index)
@@ -144,7 +151,9 @@ def sample(
             generator.fixed(fix, [int(number) for number in anchors.split(",")] if anchors else None) if fix else None
         )
         num_fixed = 0 if fixed is None else len(fixed)
-        batches = generator.stream(num_samples, seed, num_steps, num_atoms, batch_size, site=site, fixed=fixed)
+        asked = Conditions(site=site, fixed=fixed, properties=properties, guidance_scale=guidance_scale)
+        notes = notes_of(asked, 0)
+        batches = generator.stream(num_samples, seed, num_steps, num_atoms, batch_size, **asked)
         valid = sum(count.result() for count in _one_ahead(worker.submit(write, batch) for batch in batches))
     sys.stdout.write(f"{num_samples} molecules written to {out}, {valid} of them valid (strict rule)\n")
 

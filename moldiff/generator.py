@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Unpack
 
 import numpy as np
@@ -16,7 +17,7 @@ from tqdm import tqdm
 from moldiff.chem.arrays import MoleculeArrays, sanitized, to_mol
 from moldiff.chem.files import MoleculeWriter
 from moldiff.chem.pocket import Pocket
-from moldiff.diffusion.conditions import Conditions
+from moldiff.diffusion.conditions import Conditions, notes_of
 from moldiff.diffusion.fixed import FixedAtoms, fix_atoms
 from moldiff.diffusion.generate import SampledBatch, generate
 from moldiff.diffusion.model import Model, read_model
@@ -73,7 +74,7 @@ class MoleculeGenerator:
         num_samples: int,
         seed: int = 0,
         num_steps: int | None = None,
-        num_atoms: int | None = None,
+        num_atoms: int | Sequence[int] | None = None,
         batch_size: int = 64,
         progress: bool = True,
         **conditions: Unpack[Conditions],
@@ -87,10 +88,12 @@ class MoleculeGenerator:
             seed: of sizes and noise.
             num_steps: sampling steps; the model's default if None.
             num_atoms: atoms of each molecule, with hydrogens if the model makes them; if None, as many as the site's
-                reference ligand has, or drawn from the training sizes (above the number of fixed atoms).
+                reference ligand has, or drawn from the training sizes (above the number of fixed atoms, and as they
+                go with the properties that are asked for). A sequence has a number for each molecule.
             batch_size: molecules that are denoised together.
             progress: show a progress bar.
-            conditions: what the molecules are asked to be: `site`, `fixed` (see `Conditions`).
+            conditions: what the molecules are asked to be: `site`, `fixed`, `properties={"gap": 5.0}`, and how closely:
+                `guidance_scale` (see `Conditions`).
         """
         molecules: list[MoleculeArrays | None] = [None] * num_samples
         for batch in self.stream(num_samples, seed, num_steps, num_atoms, batch_size, progress, **conditions):
@@ -99,16 +102,16 @@ class MoleculeGenerator:
         done = tuple(molecule for molecule in molecules if molecule is not None)
         hydrogens = self.model.statistics.vocabulary.hydrogens
         fixed = conditions.get("fixed")
-        return Samples(
-            done, seed, num_steps or self.model.num_steps, self.name, hydrogens, 0 if fixed is None else len(fixed)
-        )
+        notes = tuple(notes_of(conditions, i) for i in range(num_samples))
+        steps, num_fixed = num_steps or self.model.num_steps, 0 if fixed is None else len(fixed)
+        return Samples(done, seed, steps, self.name, hydrogens, num_fixed, notes)
 
     def stream(
         self,
         num_samples: int,
         seed: int = 0,
         num_steps: int | None = None,
-        num_atoms: int | None = None,
+        num_atoms: int | Sequence[int] | None = None,
         batch_size: int = 64,
         progress: bool = True,
         **conditions: Unpack[Conditions],
@@ -120,9 +123,18 @@ class MoleculeGenerator:
                 yield batch
                 bar.update(len(batch.indices))
 
-    def record(self, arrays: MoleculeArrays, index: int, seed: int, num_steps: int, num_fixed: int = 0) -> Chem.Mol:
+    def record(
+        self,
+        arrays: MoleculeArrays,
+        index: int,
+        seed: int,
+        num_steps: int,
+        num_fixed: int = 0,
+        notes: Mapping[str, str] = MappingProxyType({}),
+    ) -> Chem.Mol:
         """A molecule that this model has drawn, as it is written to files."""
-        return record(arrays, index, seed, num_steps, self.name, self.model.statistics.vocabulary.hydrogens, num_fixed)
+        hydrogens = self.model.statistics.vocabulary.hydrogens
+        return record(arrays, index, seed, num_steps, self.name, hydrogens, num_fixed, notes)
 
     def fixed(self, fragment: str | Path | Chem.Mol, anchors: Sequence[int] | None = None) -> FixedAtoms:
         """Atoms to keep, to give to `sample`: a scaffold to decorate, a fragment to grow, fragments to link.
@@ -192,12 +204,14 @@ class Samples:
     model: str
     hydrogens: bool = True  # whether they are atoms; if not, they are implicit
     num_fixed: int = 0  # the first so many atoms of each were given
+    notes: tuple[Mapping[str, str], ...] = ()  # what each was asked to be; written to files
 
     @cached_property
     def raw(self) -> list[Chem.Mol]:
         """All molecules as drawn, not sanitized, with the properties that are written to files."""
         common = (self.seed, self.num_steps, self.model, self.hydrogens, self.num_fixed)
-        return [record(arrays, i, *common) for i, arrays in enumerate(self.arrays)]
+        notes = self.notes or ({},) * len(self.arrays)
+        return [record(arrays, i, *common, notes[i]) for i, arrays in enumerate(self.arrays)]
 
     @cached_property
     def mols(self) -> list[Chem.Mol | None]:
@@ -229,12 +243,13 @@ def record(
     model: str,
     hydrogens: bool = True,
     num_fixed: int = 0,
+    notes: Mapping[str, str] = MappingProxyType({}),
 ) -> Chem.Mol:
     """A drawn molecule with a title and properties: seed, index, steps, model, `moldiff_valid` (the strict rule).
 
     If its coordinates are no finite numbers, which files cannot hold, it becomes a molecule without atoms. `hydrogens`:
     whether they are atoms; if not, they are implicit, and judged as if they were there. `num_fixed`: the first so many
-    atoms were given; their numbers, from 1, are written as `moldiff_fixed`.
+    atoms were given; their numbers, from 1, are written as `moldiff_fixed`. `notes`: further properties.
     """
     mol = to_mol(arrays, hydrogens) if np.isfinite(arrays.positions).all() else Chem.Mol()
     mol.SetProp("_Name", f"{model}-seed{seed}-{index}")
@@ -242,6 +257,8 @@ def record(
         mol.SetProp(f"moldiff_{key}", str(value))
     if num_fixed:
         mol.SetProp("moldiff_fixed", ",".join(str(number + 1) for number in range(num_fixed)))
+    for name, note in notes.items():
+        mol.SetProp(name, note)
     judged = mol if hydrogens else Chem.AddHs(mol)
     mol.SetIntProp("moldiff_valid", int(strict_verdict(judged).smiles is not None))
     return mol

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import TypedDict
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from moldiff.diffusion.fixed import FixedAtoms
+from moldiff.diffusion.guidance import GuidedDenoiser
 from moldiff.diffusion.inpainting import FixedProcess
 from moldiff.diffusion.joint import JointProcess
 from moldiff.diffusion.model import Model
+from moldiff.diffusion.properties import Asked, target_of, targets
 from moldiff.diffusion.sampler import Sampler
 from moldiff.diffusion.site import Site
 from moldiff.models.denoiser import FIELDS, Context, Denoiser
@@ -22,10 +27,16 @@ class Conditions(TypedDict, total=False):
     site: where in a protein pocket molecules are built (see `MoleculeGenerator.site`), for models that know pockets.
     fixed: atoms that all molecules hold (see `MoleculeGenerator.fixed`): their first atoms. In a pocket they keep their
         place, and the site's centre only tells which residues are near.
+    properties: what molecules are asked to have, for models that read properties: `{"gap": 5.0}`, or a sequence with a
+        value for each molecule; in the units of the data (QM9: eV, Bohr^3, D, cal/mol/K).
+    guidance_scale: how far conditions (properties, site) are followed: 1 as trained, 0 not at all, more than 1 closer
+        than in training, at twice the cost (see `GuidedDenoiser`).
     """
 
     site: Site | None
     fixed: FixedAtoms | None
+    properties: Asked | None
+    guidance_scale: float
 
 
 @dataclass(frozen=True)
@@ -37,9 +48,16 @@ class Dressed:
     sampler: Sampler
     context: Context
 
+    def context_of(self, molecules: Int[Tensor, " B"]) -> Context:
+        """What the network knows of some of the molecules."""
+        asked = self.context.properties
+        if asked is None or len(asked) == 1:
+            return self.context
+        return replace(self.context, properties=asked[molecules])
+
 
 @torch.inference_mode()
-def dress(model: Model, conditions: Conditions) -> Dressed:
+def dress(model: Model, conditions: Conditions, num_samples: int) -> Dressed:
     """Prepare a model for some conditions; what does not change from batch to batch is computed here.
 
     Raises:
@@ -54,7 +72,25 @@ def dress(model: Model, conditions: Conditions) -> Dressed:
             raise ValueError(f"fixed atoms need a model of {', '.join(FIELDS)}: got {got}")
         shift = torch.zeros(3) if site is None else -site.centre
         process = FixedProcess(model.process, fixed.moved(shift, device), in_place=site is not None)
-    return Dressed(model.denoiser, process, model.sampler, _context(model, site))
+    properties, scale = conditions.get("properties") or {}, float(conditions.get("guidance_scale", 1.0))
+    if not math.isfinite(scale) or scale < 0 or (scale != 1 and site is None and not properties):
+        raise ValueError(
+            f"guidance_scale must be a number from 0 on, and 1 without properties or a pocket to follow: got {scale:g}"
+        )
+    context = _context(model, site if scale else None)
+    if properties:
+        asked = targets(properties, model.denoiser.properties, model.statistics, num_samples).to(device)
+        context = replace(context, properties=asked if scale else None)
+    denoiser = model.denoiser if scale in (0, 1) else GuidedDenoiser(model.denoiser, scale)
+    return Dressed(denoiser, process, model.sampler, context)
+
+
+def notes_of(conditions: Conditions, molecule: int) -> dict[str, str]:
+    """What a molecule was asked to be, as it is written into its record."""
+    asked = target_of(conditions.get("properties") or {}, molecule)
+    notes = {f"moldiff_target_{name}": f"{value:g}" for name, value in asked.items()}
+    scale = conditions.get("guidance_scale", 1.0)
+    return notes if scale == 1 else {**notes, "moldiff_guidance_scale": f"{scale:g}"}
 
 
 def _context(model: Model, site: Site | None) -> Context:

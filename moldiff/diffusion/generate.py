@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Unpack
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from moldiff.chem.arrays import MoleculeArrays
@@ -17,6 +18,7 @@ from moldiff.diffusion.conditions import Conditions, Dressed, dress
 from moldiff.diffusion.inpainting import FixedProcess, sample_around
 from moldiff.diffusion.model import Model
 from moldiff.diffusion.noise import MoleculeNoise
+from moldiff.diffusion.properties import sizes_of, target_of
 from moldiff.diffusion.size_prior import SizePrior
 
 
@@ -33,7 +35,7 @@ def generate(
     num_samples: int,
     seed: int = 0,
     num_steps: int | None = None,
-    num_atoms: int | None = None,
+    num_atoms: int | Sequence[int] | None = None,
     batch_size: int = 64,
     bfloat16: bool = False,
     **conditions: Unpack[Conditions],
@@ -53,13 +55,9 @@ def generate(
         raise ValueError(f"seed must be an integer of 64 bits: got {seed}; choose a smaller one")
     if num_steps is not None and num_steps < 1:
         raise ValueError(f"num_steps must be at least 1: got {num_steps}; the model's default is {model.num_steps}")
-    if num_atoms is not None and num_atoms < 1:
-        raise ValueError(
-            f"num_atoms must be at least 1: got {num_atoms}; leave it out to draw sizes from the training data"
-        )
-    dressed, site, fixed = dress(model, conditions), conditions.get("site"), conditions.get("fixed")
-    wanted = num_atoms or (site.num_atoms if site is not None else None)
-    sizes = _sizes(model, num_samples, seed, wanted, 0 if fixed is None else len(fixed))
+    site = conditions.get("site")
+    dressed = dress(model, conditions, num_samples)
+    sizes = _sizes(model, num_samples, seed, num_atoms, conditions)
     for size in sorted(set(sizes.tolist()), reverse=True):
         same = (sizes == size).nonzero().flatten()
         for first in range(0, len(same), batch_size):
@@ -70,22 +68,43 @@ def generate(
             yield SampledBatch(tuple(chosen.tolist()), tuple(to_arrays(batch, model.statistics.vocabulary)))
 
 
-def _sizes(model: Model, num_samples: int, seed: int, num_atoms: int | None, num_fixed: int) -> Tensor:
+def _sizes(
+    model: Model, num_samples: int, seed: int, num_atoms: int | Sequence[int] | None, conditions: Conditions
+) -> Int[Tensor, " S"]:
+    site, fixed, asked = conditions.get("site"), conditions.get("fixed"), conditions.get("properties") or {}
+    num_fixed = 0 if fixed is None else len(fixed)
+    if num_atoms is None and site is not None:
+        num_atoms = site.num_atoms
     if num_atoms is not None:
-        if num_atoms <= num_fixed:
+        sizes = torch.as_tensor(num_atoms).flatten()
+        if len(sizes) not in (1, num_samples) or sizes.min() < 1:
             raise ValueError(
-                f"molecules of {num_atoms} atoms cannot hold {num_fixed} fixed ones and more: give a larger num_atoms"
+                f"num_atoms must be at least 1, for all {num_samples} molecules or for each: got {num_atoms}; leave it "
+                "out to draw sizes from the training data"
             )
-        return torch.full((num_samples,), num_atoms)
-    histogram = {size: count for size, count in model.statistics.sizes.items() if size > num_fixed}
+        if sizes.min() <= num_fixed:
+            raise ValueError(
+                f"molecules of {sizes.min()} atoms cannot hold {num_fixed} fixed ones and more: give a larger num_atoms"
+            )
+        return sizes.expand(num_samples)
+    uniform = MoleculeNoise(seed, -1 - torch.arange(num_samples)).uniform(torch.empty(num_samples))  # own keys: < 0
+    if all(isinstance(value, int | float) for value in asked.values()):
+        return _prior(model, target_of(asked, 0), num_fixed)(uniform)
+    each = [_prior(model, target_of(asked, i), num_fixed)(uniform[i : i + 1]) for i in range(num_samples)]
+    return torch.cat(each)
+
+
+def _prior(model: Model, target: Mapping[str, float], num_fixed: int) -> SizePrior:
+    """Sizes that go with a target and hold the fixed atoms."""
+    histogram = {size: weight for size, weight in model.statistics.sizes.items() if size > num_fixed}
     if not histogram:
         largest = max(model.statistics.sizes)
         raise ValueError(
             f"got {num_fixed} fixed atoms; the largest molecule that the model was trained on has {largest}: give "
             "num_atoms, or fix fewer atoms"
         )
-    keys = -1 - torch.arange(num_samples)  # keys of their own: indices >= 0 are those of the noise
-    return SizePrior(histogram)(MoleculeNoise(seed, keys).uniform(torch.empty(num_samples)))
+    likely = sizes_of(target, model.statistics) if target else histogram
+    return SizePrior({size: weight for size, weight in likely.items() if size > num_fixed} or histogram)
 
 
 @torch.inference_mode()
@@ -108,7 +127,8 @@ def _denoise(
         return torch.tensor(whole, device=device)
 
     with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
-        denoiser, process, sampler, context = dressed.denoiser, dressed.process, dressed.sampler, dressed.context
+        denoiser, process, sampler = dressed.denoiser, dressed.process, dressed.sampler
+        context = dressed.context_of(indices.to(device))
         if isinstance(process, FixedProcess):
             return sample_around(sampler, denoiser, process, mask, num_steps, noise, context, is_done)
         return sampler(denoiser, process, mask, num_steps, noise, context)

@@ -12,9 +12,9 @@ from torch import Tensor
 class SizePrior:
     """Draws sizes with the frequencies of the training molecules (Hoogeboom 2022, section 4)."""
 
-    def __init__(self, histogram: Mapping[int, int]) -> None:
-        """`histogram`: number of atoms -> number of molecules."""
-        if not histogram or min(histogram) < 1 or sum(histogram.values()) < 1:
+    def __init__(self, histogram: Mapping[int, float]) -> None:
+        """`histogram`: number of atoms -> number of molecules, or a weight."""
+        if not histogram or min(histogram) < 1 or sum(histogram.values()) <= 0:
             raise ValueError(
                 f"the size histogram must hold sizes >= 1 with counts: got {dict(histogram)}; compute it anew"
             )
