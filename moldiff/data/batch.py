@@ -66,7 +66,8 @@ class MolBatch:
 
     def _map(self, function: Any) -> MolBatch:
         fields = {k: None if x is None else function(x) for k, x in self.__dict__.items() if k != "properties"}
-        return replace(self, **fields, properties={k: function(x) for k, x in self.properties.items()})
+        properties = {k: function(x) for k, x in self.properties.items()}
+        return replace(self, **fields, properties=properties)  # type: ignore[arg-type]
 
 
 _PAIRS: dict[tuple[int, torch.device], tuple[Tensor, Tensor]] = {}

@@ -45,7 +45,7 @@ class PropertyStatistics:
         bins = torch.bucketize(x, torch.tensor(edges, dtype=x.dtype))
         joint = torch.zeros(int(sizes.max()) + 1, len(edges) + 1, dtype=torch.int64)
         joint.index_put_((sizes, bins), torch.ones_like(bins), accumulate=True)
-        counts = {n: tuple(joint[n].tolist()) for n in sizes.unique().tolist()}
+        counts = {n: tuple(joint[n].tolist()) for n in sorted(set(sizes.tolist()))}
         return cls(float(x.mean()), std or 1.0, float(x.min()), float(x.max()), unit, tuple(edges), counts)
 
     def sizes_near(self, value: float) -> dict[int, int]:

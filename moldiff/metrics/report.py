@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -100,15 +100,19 @@ class Report:
             FileExistsError: if the file exists and `overwrite` is False.
             FileNotFoundError: if its folder does not exist.
         """
-        path = Path(path)
-        check_output(path, overwrite)
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        partial.write_text(json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        partial.replace(path)
+        write_json(self.to_dict(), Path(path), overwrite)
 
     def __str__(self) -> str:
         """A table: each score, its 95 % interval, what real molecules score, and the count that it comes from."""
         return report_table(self)
+
+
+def write_json(values: Mapping[str, Any], path: Path, overwrite: bool = False) -> None:
+    """Write values as JSON, in one step; errors as `check_output`."""
+    check_output(path, overwrite)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    partial.replace(path)
 
 
 def check_output(path: Path, overwrite: bool) -> None:

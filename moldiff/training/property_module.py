@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import jsonargparse
 import pytorch_lightning as pl
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.batch import MolBatch
 from moldiff.data.statistics import Statistics
-from moldiff.diffusion.model import read_checkpoint
 from moldiff.diffusion.properties import known_to, normalised
 from moldiff.models.property_regressor import PropertyRegressor
 from moldiff.training.schedule import keep_as_config, optimizers, save_at_the_end
@@ -72,7 +68,7 @@ class PropertyModule(pl.LightningModule):
 
     def training_step(self, batch: MolBatch, batch_idx: int) -> Tensor:
         """One step on one batch."""
-        loss = self._errors(batch).nanmean()
+        loss: Tensor = self._errors(batch).nanmean()
         self.log("train/loss", loss, batch_size=len(batch))
         return loss
 
@@ -95,7 +91,8 @@ class PropertyModule(pl.LightningModule):
     def _errors(self, batch: MolBatch) -> Float[Tensor, "B C"]:
         """Absolute errors in standard deviations; NaN where a property is not known."""
         assert self.statistics is not None
-        return (self.network(batch) - normalised(batch, self.network.properties, self.statistics)).abs()
+        errors: Tensor = self.network(batch) - normalised(batch, self.network.properties, self.statistics)
+        return errors.abs()
 
     def _log_errors(self, split: str, batch: MolBatch) -> None:
         assert self.statistics is not None
@@ -106,41 +103,3 @@ class PropertyModule(pl.LightningModule):
             if len(known):
                 std = self.statistics.properties[name].std
                 self.log(f"{split}/{name}", known.mean() * std, batch_size=len(known))
-
-
-class Judge:
-    """A trained regressor: properties of molecules in their own units."""
-
-    def __init__(self, network: PropertyRegressor, statistics: Statistics) -> None:
-        self.network, self.statistics = network.eval(), statistics
-
-    @staticmethod
-    def from_checkpoint(path: Path) -> Judge:
-        """Read a checkpoint of `moldiff fit-regressor`: its averaged weights, if averaging was on.
-
-        Raises:
-            FileNotFoundError: if there is none.
-            ValueError: if it is none of a regressor.
-        """
-        checkpoint = read_checkpoint(path)
-        prefix, settings = "network.", checkpoint["hyper_parameters"]
-        if "network" not in settings:
-            raise ValueError(f"{path} holds no regressor of properties: give a checkpoint of `moldiff fit-regressor`")
-        parser = jsonargparse.ArgumentParser(exit_on_error=False)
-        parser.add_argument("--network", type=Callable[[Vocabulary], PropertyRegressor])
-        try:
-            made = parser.instantiate(parser.parse_object({"network": settings["network"]}))
-        except (jsonargparse.ArgumentError, TypeError, KeyError) as error:
-            raise ValueError(f"the regressor at {path} cannot be built: {error}") from error
-        statistics = Statistics.from_dict(checkpoint["statistics"])
-        network: PropertyRegressor = made.network(statistics.vocabulary)
-        state = checkpoint["state_dict"]
-        network.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
-        return Judge(network, statistics)
-
-    @torch.inference_mode()
-    def __call__(self, batch: MolBatch) -> dict[str, Float[Tensor, " B"]]:
-        """Property -> value of each molecule."""
-        moments = self.statistics.properties
-        columns = zip(self.network.properties, self.network(batch).unbind(1), strict=True)
-        return {name: column * moments[name].std + moments[name].mean for name, column in columns}
