@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TypedDict
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from moldiff.diffusion.fixed import FixedAtoms
@@ -18,7 +18,7 @@ from moldiff.diffusion.model import Model
 from moldiff.diffusion.properties import Asked, target_of, targets
 from moldiff.diffusion.sampler import Sampler
 from moldiff.diffusion.site import Site
-from moldiff.models.denoiser import FIELDS, Context, Denoiser
+from moldiff.models.denoiser import FIELDS, Context, Denoiser, EncodedProperties
 
 
 class Conditions(TypedDict, total=False):
@@ -51,9 +51,9 @@ class Dressed:
     def context_of(self, molecules: Int[Tensor, " B"]) -> Context:
         """What the network knows of some of the molecules."""
         asked = self.context.properties
-        if asked is None or len(asked) == 1:
+        if not isinstance(asked, EncodedProperties):
             return self.context
-        return replace(self.context, properties=asked[molecules])
+        return replace(self.context, properties=asked.take(molecules))
 
 
 @torch.inference_mode()
@@ -80,7 +80,7 @@ def dress(model: Model, conditions: Conditions, num_samples: int) -> Dressed:
     context = _context(model, site if scale else None)
     if properties:
         asked = targets(properties, model.denoiser.properties, model.statistics, num_samples).to(device)
-        context = replace(context, properties=asked if scale else None)
+        context = replace(context, properties=_encoded(model, asked) if scale else None)
     denoiser = model.denoiser if scale in (0, 1) else GuidedDenoiser(model.denoiser, scale)
     return Dressed(denoiser, process, model.sampler, context)
 
@@ -91,6 +91,12 @@ def notes_of(conditions: Conditions, molecule: int) -> dict[str, str]:
     notes = {f"moldiff_target_{name}": f"{value:g}" for name, value in asked.items()}
     scale = conditions.get("guidance_scale", 1.0)
     return notes if scale == 1 else {**notes, "moldiff_guidance_scale": f"{scale:g}"}
+
+
+def _encoded(model: Model, asked: Float[Tensor, "A C"]) -> EncodedProperties:
+    """Each row by itself: in a product of matrices it would be rounded as their number wants it."""
+    parts = [model.denoiser.prepare(Context(properties=row)).properties for row in asked.split(1)]
+    return EncodedProperties(torch.cat([part.vectors for part in parts if isinstance(part, EncodedProperties)]))
 
 
 def _context(model: Model, site: Site | None) -> Context:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from moldiff.data.batch import MolBatch
-from moldiff.models.denoiser import Context, Denoiser, Prediction
+from moldiff.models.denoiser import Context, Denoiser, EncodedProperties, Prediction
 from moldiff.models.pocket_encoder import EncodedPocket
 
 
@@ -35,24 +35,24 @@ class GuidedDenoiser(Denoiser):
     def forward(self, noisy: MolBatch, t: Float[Tensor, " B"], context: Context | None = None) -> Prediction:
         """See `Denoiser.forward`."""
         twice = torch.arange(len(noisy), device=t.device).repeat(2)
-        both = self.network(noisy.take(twice), t[twice], _with_and_without(self.prepare(context or Context()), twice))
+        conditions = self._with_and_without(self.prepare(context or Context()), twice)
+        both = self.network(noisy.take(twice), t[twice], conditions)
         outputs = {}
         for name, value in both.present().items():
             given, free = value.chunk(2)
             outputs[name] = free + self.scale * (given - free)
         return Prediction(**outputs)
 
-
-def _with_and_without(context: Context, twice: Tensor) -> Context:
-    """The context of B molecules, and then of the same without properties and pocket."""
-    free = len(twice) // 2
-    properties, pocket = context.properties, context.pocket
-    if properties is not None:
-        properties = properties.expand(free, -1)
-        properties = torch.cat([properties, torch.full_like(properties, torch.nan)])
-    if isinstance(pocket, EncodedPocket):
-        pocket = pocket.take(twice if len(pocket.mask) > 1 else torch.zeros_like(twice))
-        there = torch.arange(len(twice), device=twice.device) < free
-        pocket = replace(pocket, mask=pocket.mask & there[:, None])
-    previous = None if context.previous is None else context.previous.take(twice)
-    return Context(previous, pocket, properties)
+    def _with_and_without(self, context: Context, twice: Int[Tensor, " T"]) -> Context:
+        """The context of B molecules, and then of the same without properties and pocket (T = 2B)."""
+        count = len(twice) // 2
+        properties, pocket = context.properties, context.pocket
+        free = self.prepare(Context()).properties
+        if isinstance(properties, EncodedProperties) and isinstance(free, EncodedProperties):
+            both = [x.vectors.expand(count, -1, -1) for x in (properties, free)]
+            properties = EncodedProperties(torch.cat(both))
+        if isinstance(pocket, EncodedPocket):
+            pocket = pocket.take(twice if len(pocket.mask) > 1 else torch.zeros_like(twice))
+            there = torch.arange(len(twice), device=twice.device) < count
+            pocket = replace(pocket, mask=pocket.mask & there[:, None])
+        return Context(None if context.previous is None else context.previous.take(twice), pocket, properties)

@@ -1,6 +1,6 @@
 """Denoisers: one architecture per file."""
 
-from moldiff.models.denoiser import Context, Denoiser, Prediction
+from moldiff.models.denoiser import Context, Denoiser, EncodedProperties, Prediction
 from moldiff.models.egnn import EGNN
 from moldiff.models.graph_transformer import EquivariantGraphTransformer
 from moldiff.models.pocket_encoder import EncodedPocket, PocketEncoder
@@ -12,6 +12,7 @@ __all__ = [
     "Context",
     "Denoiser",
     "EncodedPocket",
+    "EncodedProperties",
     "EquivariantGraphTransformer",
     "PocketEncoder",
     "Prediction",

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.batch import MolBatch
 from moldiff.data.pocket_batch import PocketBatch
-from moldiff.models.denoiser import Context, Denoiser, Prediction, as_features
+from moldiff.models.denoiser import Context, Denoiser, EncodedProperties, Prediction, as_features
 from moldiff.models.pocket_encoder import EncodedPocket, PocketEncoder
 from moldiff.nn.atom_first import AtomFirst
 from moldiff.nn.embedding import GaussianBasis, TimeEmbedding
@@ -103,11 +103,10 @@ class EquivariantGraphTransformer(Denoiser):
         tables = AtomFirst.of(noisy.mask)
         context = self.prepare(context or Context())
         s, v, e = self._embed(noisy, t, context.previous, tables)
-        pocket, near = context.pocket, self._neighbours(noisy, context)
-        asked = self._asked(context, t)
+        asked, pocket, near = context.properties, context.pocket, self._neighbours(noisy, context)
         for k, block in enumerate(self.blocks):
-            if asked is not None:
-                s = s + self.property_layers[k](asked)
+            if isinstance(asked, EncodedProperties):
+                s = s + asked.vectors[:, k].to(s.dtype)
             if isinstance(pocket, EncodedPocket) and near is not None:
                 s, v = self.pocket_blocks[k](s, v, pocket.scalars, near)
             s, v, e = block(s, v, e, tables)
@@ -122,23 +121,23 @@ class EquivariantGraphTransformer(Denoiser):
             None if noisy.bond_types is None else bonds,
         )
 
-    def _asked(self, context: Context, t: Float[Tensor, " B"]) -> Float[Tensor, "A D"] | None:
-        """What the molecules are asked to be; what is not in the context is not asked."""
-        if not self.properties:
-            return None
-        values = context.properties
-        if values is None:
-            values = torch.full((1, len(self.properties)), torch.nan, dtype=t.dtype, device=t.device)
-        out: Tensor = self.property_embedding(values.to(t.dtype))
-        return out
-
     def prepare(self, context: Context) -> Context:
         """See `Denoiser.prepare`."""
+        if self.properties and not isinstance(context.properties, EncodedProperties):
+            context = replace(context, properties=self._encoded(context.properties))
         if self.pocket_encoder is None:
             return super().prepare(context)
         if isinstance(context.pocket, PocketBatch):
             return replace(context, pocket=self.pocket_encoder(context.pocket))
         return context
+
+    def _encoded(self, properties: Float[Tensor, "A C"] | None) -> EncodedProperties:
+        """Properties as vectors that are added to the scalars before each block; None: nothing is asked for."""
+        like = self.vector_out
+        if properties is None:
+            properties = like.new_full((1, len(self.properties)), torch.nan)
+        asked = self.property_embedding(properties.to(like.dtype))
+        return EncodedProperties(torch.stack([layer(asked) for layer in self.property_layers], 1))
 
     def _neighbours(self, noisy: MolBatch, context: Context) -> Neighbours | None:
         """The nearest pocket nodes of where each atom is and of where it was last thought to be."""

@@ -144,6 +144,13 @@ def test_data_module(gdb9):
     assert [len(part) for part in (data.train, data.val, data.test)] == [14, 2, 2]
     assert data.statistics.properties["gap"].std > 0
     assert sum(len(batch) for batch in data.train_dataloader()) == 14
+    first, second = (QM9DataModule(source=str(gdb9), split="random", seed=1, half=half) for half in ("first", "second"))
+    assert sorted([*first.train.index, *second.train.index]) == sorted(data.train.index)
+    assert first.test.index.tolist() == data.test.index.tolist()
+    batch = data.train.batch([3, 0])
+    assert batch.properties["gap"].tolist() == pytest.approx(data.train.properties["gap"][[3, 0]].tolist())
+    with pytest.raises(ValueError, match="expected 'first', 'second' or null"):
+        QM9DataModule(half="third")
     with pytest.raises(ValueError, match="split='random'"):
         QM9DataModule(source=str(gdb9)).setup()
     with pytest.raises(ValueError, match="'edm' or 'random'"):
