@@ -2,6 +2,7 @@
 # make test        what CI runs: lint, types, import contracts and tests, in the same .venv
 # make docs        build the documentation into site/; site/index.html opens in any browser
 # make lint | types | imports | unit   one of these alone;   make format   rewrite the code;   make clean   start afresh
+# make audit       ask PyPI about known faults of the pinned dependencies; without network it says so, and does not fail
 #
 # PYTHON=python3.12 chooses the interpreter, JOBS=8 the number of test processes. PyPI's torch for Linux holds CUDA (several
 # GB); pip takes the small CPU build instead if PIP_EXTRA_INDEX_URL names PyTorch's CPU index (see pytorch.org).
@@ -11,7 +12,7 @@ JOBS ?= 2
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: molecules test docs lint types imports unit format clean
+.PHONY: molecules test docs lint types imports unit audit format clean
 
 molecules: .venv/installed
 	$(BIN)/moldiff sample --num_samples 100 --seed 0 --out molecules.sdf --overwrite
@@ -26,6 +27,7 @@ docs: .venv/installed-docs
 lint: .venv/installed-test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml moldiff
 
 types: .venv/installed-test
 	$(BIN)/mypy
@@ -35,6 +37,13 @@ imports: .venv/installed-test
 
 unit: .venv/installed-test
 	$(BIN)/pytest --numprocesses=$(JOBS) --dist=loadfile
+
+audit: $(BIN)/python
+	@$(PYTHON) -m venv .venv/audit
+	@if .venv/audit/bin/python -m pip install --quiet 'pip-audit>=2.9,<3' \
+	    && .venv/audit/bin/python -c "import urllib.request as u; u.urlopen('https://pypi.org/pypi/pip/json', timeout=20)"; \
+	then .venv/audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip; \
+	else echo "PyPI cannot be reached: nothing was audited"; fi
 
 format: .venv/installed-test
 	$(BIN)/ruff check --fix

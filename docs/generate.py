@@ -47,7 +47,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Put what is generated in the place of its marker."""
-    markdown = markdown.replace("<!-- commands -->", "\n\n".join(command_text(name) for name in commands()))
+    described = {**commands(), "sample --optimize": cli.improve}
+    order = sorted(described, key=lambda name: list(commands()).index(name.split()[0]))
+    text = "\n\n".join(command_text(name, described[name]) for name in order)
+    markdown = markdown.replace("<!-- commands -->", text)
     markdown = _FIELDS.sub(lambda match: field_table(match[1], match[2]), markdown)
     markdown = _FILE.sub(lambda match: f"```python\n{(ROOT / match[1]).read_text(encoding='utf-8')}```", markdown)
     return _NAMES.sub(lambda match: "\n\n".join(f"::: {path}" for path in public_paths(match[1])), markdown)
@@ -64,9 +67,8 @@ def commands() -> dict[str, Callable[..., Any]]:
     return {name: getattr(cli, name.replace("-", "_")) for name in names if name not in cli.TRAINER_COMMANDS}
 
 
-def command_text(name: str) -> str:
+def command_text(name: str, function: Callable[..., Any]) -> str:
     """Heading, purpose and table of options of one command, in Markdown."""
-    function = commands()[name]
     said = docstring_parser.parse(function.__doc__ or "", docstring_parser.DocstringStyle.GOOGLE)
     meanings = {argument.arg_name: " ".join((argument.description or "").split()) for argument in said.params}
     rows = ["| option | type | default | meaning |", "|---|---|---|---|"]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,25 +13,28 @@ HELP = """usage: moldiff COMMAND [options]
 
 New molecules in 3D by equivariant diffusion.
 
-  sample          draw molecules from a trained model to an .sdf or .xyz file
+  sample          draw molecules from a trained model to an .sdf or .xyz file;
+                  with --optimize LIGAND.sdf, improve a given molecule
   evaluate        score the molecules of a file
   report          show the molecules of files in a web page: scores, distributions, 2D and 3D
   evaluate-properties  score a model that is asked for properties, with a regressor as judge
   export          turn a training checkpoint into a model folder (weights, config, card)
   prepare-pocket  cut a pocket out of a protein, for training or sampling
   fit             train a model:        moldiff fit --config configs/qm9.yaml
-  validate        losses of a model on the validation split
-  test            losses of a model on the test split
+  validate        losses and likelihood of a model on the validation split
+  test            losses and likelihood of a model on the test split
   fit-regressor   train a regressor of properties: moldiff fit-regressor --config configs/qm9_regressor.yaml
 
 moldiff COMMAND --help explains the options of a command.
 """
-TRAINER_COMMANDS = ("fit", "validate", "test", "fit-regressor")
+TRAINER_COMMANDS = ("fit", "validate", "test", "fit-regressor", "evaluate-properties")
 _REPEATED = {  # options that may be given several times
     "molecules": "A .sdf, .sdf.gz, .xyz, .npz or .smi file; give it again for each further file (up to 6).",
 }
 _SWITCHES = {  # options without a value
     "overwrite": "Replace the output if it exists.",
+    "trust_classes": "Load a model that names classes from outside of moldiff, which can run any code.",
+    "resume": "Go on with what an interrupted run has written.",
     "dock": "With --pocket: dock each molecule with AutoDock Vina as well (seconds to minutes for each).",
     "fast": "With --pocket: leave out strain and PoseBusters' internal energy, which take most of the time.",
 }
@@ -53,13 +55,14 @@ def main(args: Sequence[str] | None = None) -> None:
         "sample": sample,
         "evaluate": evaluate,
         "report": report,
-        "evaluate-properties": evaluate_properties,
         "export": export,
         "prepare-pocket": prepare_pocket,
     }
     name, *rest = arguments
     try:
-        if name in commands:
+        if name == "sample" and any(word.split("=")[0] == "--optimize" for word in rest):
+            _call(name, improve, rest)
+        elif name in commands:
             _call(name, commands[name], rest)
         elif name in TRAINER_COMMANDS:
             _train(name, rest)
@@ -69,6 +72,16 @@ def main(args: Sequence[str] | None = None) -> None:
         if os.environ.get("MOLDIFF_TRACEBACK"):
             raise
         sys.stderr.write(f"moldiff {name}: error: {error}\n")
+        raise SystemExit(2) from error
+    except (MemoryError, RuntimeError) as error:
+        if os.environ.get("MOLDIFF_TRACEBACK") or not (
+            isinstance(error, MemoryError) or re.search("out of memory|not enough memory|can't allocate", str(error))
+        ):
+            raise
+        reason = str(error).split("\n")[0]
+        sys.stderr.write(
+            f"moldiff {name}: error: the memory is full ({reason}): give a smaller batch size, or fewer atoms\n"
+        )
         raise SystemExit(2) from error
     except KeyboardInterrupt:
         sys.stderr.write(f"\nmoldiff {name}: interrupted\n")
@@ -90,74 +103,138 @@ def sample(
     center: str | None = None,
     fix: Path | None = None,
     anchors: str | None = None,
+    trust_classes: bool = False,
+    devices: int = 1,
+    num_nodes: int = 1,
+    resume: bool = False,
+    avoid_clashes: float | None = None,
     properties: dict[str, float] | None = None,
     guidance_scale: float = 1.0,
     overwrite: bool = False,
 ) -> None:
     """Draw molecules from a trained model and write them with bonds, charges and properties.
 
-    Molecules that fail the strict rule are written too, with `moldiff_valid` = 0.
-
     Args:
         num_samples: molecules to draw.
-        out: file to write, .sdf or .xyz by its ending; finished batches are kept beside it until the end.
+        out: .sdf or .xyz file, of invalid molecules, too (`moldiff_valid` = 0); finished batches are kept beside it.
         model: name of a bundled model, model folder, or checkpoint of `moldiff fit`.
         num_steps: sampling steps; the model's default if not given.
-        num_atoms: atoms of every molecule, with hydrogens if the model makes them; if not given, as many as the
-            reference ligand has, or drawn from the sizes of the training data.
+        num_atoms: of every molecule, with the model's hydrogens; if not given, as in reference ligand or training data.
         seed: of sizes and noise; the same seed gives the same molecules.
         batch_size: molecules that are denoised together.
         device: torch device; a GPU if there is one, else the CPU.
         precision: of matrix products; auto takes bfloat16 where the hardware is fast at it.
         pocket: .pdb or .cif file of a protein, for models that know pockets; molecules are written in its frame.
         reference_ligand: .sdf file of a ligand in the pocket: new molecules get its place and number of heavy atoms.
-        center: x,y,z in Å, written as --center=-1.5,20,3: the mean position of the new molecules, if there is no
-            reference ligand.
+        center: x,y,z in Å, as in --center=-1.5,20,3: mean position of the molecules, if there is no reference ligand.
         fix: .sdf file of a fragment, or several in one record, that all molecules hold as their first atoms, joined
             where bonds or hydrogens are missing; in a pocket it keeps its place.
-        anchors: with `fix`, the atoms that may get new bonds, numbered from 1 as in the file: 1,5; if not given, all
-            with a free valence.
-        properties: what molecules are asked to have, one option for each, such as --properties.gap 5.0, for models that
-            were trained with properties; in the units of the data (QM9: eV, Bohr^3, D, cal/mol/K).
+        anchors: with `fix`, atoms that may get new bonds, numbered from 1: 1,5; if not given, all with a free valence.
+        trust_classes: load a model that names classes from outside of moldiff, which can run any code.
+        devices: processes on each machine that share the work, with a GPU each if there are any.
+        num_nodes: machines; with more than one, srun or torchrun must start the processes.
+        resume: go on with what an interrupted run has written; finished molecules are not drawn again.
+        avoid_clashes: with `pocket`, how strongly atoms are pushed out of the protein's; 1 to begin with.
+        properties: such as --properties.gap 5.0, for models trained with them; QM9's in eV, Bohr^3, D, cal/mol/K.
         guidance_scale: how closely properties or pocket are followed: 1 as trained; 2 closer, at twice the cost.
         overwrite: replace the file if it exists.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
+    settings = dict(locals())
     from moldiff.chem.files import MoleculeWriter
+    from moldiff.chem.partial_file import Run
     from moldiff.data.prepare_pocket import numbers
     from moldiff.diffusion.conditions import Conditions, notes_of
-    from moldiff.diffusion.generate import SampledBatch
     from moldiff.diffusion.process_settings import prepare_process
     from moldiff.generator import MoleculeGenerator
+    from moldiff.ranks import own_rank, start_ranks
 
-    def write(batch: SampledBatch) -> int:
-        mols = [
-            generator.record(m, i, seed, steps, num_fixed, notes)
-            for i, m in zip(batch.indices, batch.molecules, strict=True)
-        ]
-        for index, mol in zip(batch.indices, mols, strict=True):
-            writer.write(mol, place=index)
-        return sum(mol.GetIntProp("moldiff_valid") for mol in mols)
-
-    if pocket is None and (reference_ligand is not None or center is not None):
-        raise ValueError("a reference ligand or a center needs a pocket: give --pocket, a .pdb or .cif file")
-    if anchors is not None and (fix is None or not re.fullmatch(r"\d+(,\d+)*", anchors)):
-        raise ValueError(f"got --anchors {anchors}; expected numbers such as 1,5 together with --fix, an .sdf file")
+    if pocket is None and any(option is not None for option in (reference_ligand, center, avoid_clashes)):
+        raise ValueError("a reference ligand, a center or avoid_clashes needs a pocket: give --pocket, a .pdb or .cif")
+    growing = _anchors(anchors, fix)
+    if (rank := own_rank(devices, num_nodes)) is None:
+        start_ranks(devices, settings)
+        return
     prepare_process()
-    with MoleculeWriter(out, overwrite) as writer, ThreadPoolExecutor(1) as worker:  # writes while the next is denoised
-        generator = MoleculeGenerator.from_pretrained(model, device, precision)
+    path = rank.path(out, overwrite, resume)
+    with MoleculeWriter(path, overwrite, resume) as writer:
+        generator = MoleculeGenerator.from_pretrained(model, rank.device(device), precision, trust_classes)
         steps = num_steps or generator.model.num_steps
         site = generator.site(pocket, reference_ligand, numbers(center) if center else None) if pocket else None
-        fixed = (
-            generator.fixed(fix, [int(number) for number in anchors.split(",")] if anchors else None) if fix else None
-        )
-        num_fixed = 0 if fixed is None else len(fixed)
-        asked = Conditions(site=site, fixed=fixed, properties=properties, guidance_scale=guidance_scale)
-        notes = notes_of(asked, 0)
-        batches = generator.stream(num_samples, seed, num_steps, num_atoms, batch_size, **asked)
-        valid = sum(count.result() for count in _one_ahead(worker.submit(write, batch) for batch in batches))
-    sys.stdout.write(f"{num_samples} molecules written to {out}, {valid} of them valid (strict rule)\n")
+        fixed = generator.fixed(fix, growing) if fix else None
+        part = rank.part(writer.finished.checked(Run(str(seed), str(steps), generator.name), num_samples))
+        bar = rank.number == 0
+        asked = Conditions(properties=properties, guidance_scale=guidance_scale, avoid_clashes=avoid_clashes)
+        conditions = Conditions(site=site, fixed=fixed, **asked)
+        batches = generator.stream(num_samples, seed, num_steps, num_atoms, batch_size, bar, part, **conditions)
+        valid = generator.write(batches, writer, seed, steps, len(fixed or ()), notes_of(conditions, 0))
+    sys.stdout.write(rank.ending(out, path, num_samples, valid + writer.finished.num_valid))
+
+
+def improve(
+    optimize: Path,
+    objective: Literal["qed", "sa", "vina"],
+    out: Path,
+    model: str = "qm9",
+    pocket: Path | None = None,
+    num_samples: int = 32,
+    generations: int = 10,
+    noise_level: float = 0.5,
+    num_steps: int | None = None,
+    seed: int = 0,
+    batch_size: int = 64,
+    device: str | None = None,
+    precision: Literal["auto", "float32", "bfloat16"] = "auto",
+    avoid_clashes: float | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Improve a molecule, in a pocket or without: noise it, denoise it, keep the best, again and again.
+
+    The number of atoms stays as it is. The best molecules of all generations are written, the best first.
+
+    Args:
+        optimize: .sdf file of the molecule, in the frame of the pocket if there is one.
+        objective: qed (drug-likeness, rises), sa (synthetic accessibility from 0, hard, to 1, easy, rises), or vina
+            (kcal/mol after a local minimisation in the pocket, falls; extra `docking`).
+        out: file to write, .sdf or .xyz by its ending.
+        model: name of a bundled model, model folder, or checkpoint of `moldiff fit`.
+        pocket: .pdb file of a protein, for models that know pockets; the molecule tells the place.
+        num_samples: molecules of each generation; of all, at most so many are written.
+        generations: rounds of drawing and choosing.
+        noise_level: how far molecules are noised each time: the nearer to 0, the more they stay as they are; below 1.
+        num_steps: sampling steps for a molecule from pure noise, of which a part is taken; the model's default if not
+            given.
+        seed: of the noise; the same seed gives the same molecules.
+        batch_size: molecules that are denoised together.
+        device: torch device; a GPU if there is one, else the CPU.
+        precision: of matrix products; auto takes bfloat16 where the hardware is fast at it.
+        avoid_clashes: with `pocket`, how strongly atoms are pushed out of the protein's; 1 to begin with.
+        overwrite: replace the file if it exists.
+    """
+    from tqdm import tqdm
+
+    from moldiff.chem.files import MoleculeWriter
+    from moldiff.diffusion.process_settings import prepare_process
+    from moldiff.generator import MoleculeGenerator
+    from moldiff.metrics.objectives import objective as known_objective
+
+    if pocket is None and avoid_clashes is not None:
+        raise ValueError("avoid_clashes needs a pocket: give --pocket, a .pdb file")
+    prepare_process()
+    with MoleculeWriter(out, overwrite) as writer:
+        generator = MoleculeGenerator.from_pretrained(model, device, precision)
+        site = generator.site(pocket, optimize) if pocket else None
+        aim = known_objective(objective, pocket, optimize)
+        settings = (generations, num_samples, noise_level, seed, num_steps, batch_size)
+        course = generator.optimize(optimize, aim, *settings, site=site, avoid_clashes=avoid_clashes)
+        tqdm.write(f"generation  valid  new  best {objective}  mean of the best {num_samples}")
+        for generation in course:
+            best = generation.best[:num_samples]
+            mean = sum(candidate.value for candidate in best) / len(best)
+            counts = f"{generation.number:10}  {generation.valid:5}  {generation.new:3}"
+            tqdm.write(f"{counts}  {best[0].value:{5 + len(objective)}.3f}  {mean:.3f}")
+        for candidate in best:
+            writer.write(candidate.mol)
+    sys.stdout.write(f"{len(best)} molecules written to {out}, the best first\n")
 
 
 def evaluate(
@@ -233,75 +310,18 @@ def report(
     run_report([Path(name) for name in molecules], out, reference, num_shown, overwrite, groups, bonds, workers)
 
 
-def evaluate_properties(
-    model: str,
-    regressor: Path,
-    num_samples: int = 1000,
-    guidance_scale: float = 1.0,
-    properties: str | None = None,
-    num_steps: int | None = None,
-    seed: int = 0,
-    batch_size: int = 64,
-    device: str | None = None,
-    precision: Literal["auto", "float32", "bfloat16"] = "auto",
-    source: str = "qm9pack",
-    out: Path | None = None,
-    overwrite: bool = False,
-) -> None:
-    """Make molecules of QM9 for drawn properties, one at a time, and judge them by a regressor (EDM's protocol).
-
-    Model and regressor should have been trained on the two halves of the data: --data.half first, --data.half second.
-
-    Args:
-        model: model folder, or checkpoint of `moldiff fit`, trained with properties.
-        regressor: checkpoint of `moldiff fit-regressor`.
-        num_samples: molecules for each property.
-        guidance_scale: how closely properties are followed: 1 as trained; 2 closer, at twice the cost.
-        properties: names of properties, separated by commas; all that model and regressor know if not given.
-        num_steps: sampling steps; the model's default if not given.
-        seed: of targets, sizes and noise.
-        batch_size: molecules that are denoised together.
-        device: torch device; a GPU if there is one, else the CPU.
-        precision: of the sampler's matrix products; auto takes bfloat16 where the hardware is fast at it.
-        source: of QM9, as in QM9DataModule.
-        out: where to write the errors as JSON, besides printing them.
-        overwrite: replace `out` if it exists.
-    """
-    from dataclasses import asdict
-
-    from moldiff.data import QM9DataModule
-    from moldiff.diffusion.process_settings import prepare_process
-    from moldiff.generator import MoleculeGenerator
-    from moldiff.metrics.report import check_output, write_json
-    from moldiff.training.judge import Judge
-    from moldiff.training.target_scores import score_properties
-
-    if out is not None:
-        check_output(out, overwrite)
-    prepare_process()
-    generator = MoleculeGenerator.from_pretrained(model, device, precision)
-    judge = Judge.from_checkpoint(regressor, str(generator.device))
-    data = QM9DataModule(source=source, half="first")
-    names = [name.strip() for name in properties.split(",")] if properties else None
-    settings = (num_samples, guidance_scale, names, seed, num_steps, batch_size, generator.bfloat16)
-    scores = score_properties(generator.model, judge, data.train, data.test, *settings)
-    sys.stdout.write(f"{scores}\n")
-    if out is not None:
-        write_json(asdict(scores), out, overwrite)
-        sys.stdout.write(f"written to {out}\n")
-
-
-def export(checkpoint: Path, out: Path, card: Path | None = None) -> None:
+def export(checkpoint: Path, out: Path, card: Path | None = None, trust_classes: bool = False) -> None:
     """Turn a training checkpoint into a model folder: model.safetensors, config.yaml, card.md.
 
     Args:
         checkpoint: .ckpt file written by `moldiff fit`; its averaged weights are taken, if averaging was on.
         out: folder to make; it must not exist.
         card: a text (Markdown) that is put into card.md above the settings of the run.
+        trust_classes: take a checkpoint that names classes from outside of moldiff, which can run any code.
     """
     from moldiff.training.export import export_checkpoint
 
-    export_checkpoint(checkpoint, out, card)
+    export_checkpoint(checkpoint, out, card, trust_classes)
     sys.stdout.write(f"model written to {out}\n")
 
 
@@ -339,21 +359,22 @@ def _train(name: str, arguments: list[str]) -> None:
     from moldiff.training import DiffusionModule, PropertyModule
     from moldiff.training.command import run_trainer
 
-    if name == "fit-regressor":
+    if name == "evaluate-properties":
+        from moldiff.training.property_command import evaluate_properties
+
+        _call(name, evaluate_properties, arguments)
+    elif name == "fit-regressor":
         run_trainer(["fit", *arguments], PropertyModule)
     else:
         run_trainer([name, *arguments], DiffusionModule)
 
 
-def _one_ahead(futures: Iterable[Future[int]]) -> Iterator[Future[int]]:
-    """Each future when the next one has been made, so that at most two are under way."""
-    last: Future[int] | None = None
-    for future in futures:
-        if last is not None:
-            yield last
-        last = future
-    if last is not None:
-        yield last
+def _anchors(anchors: str | None, fix: Path | None) -> list[int] | None:
+    if anchors is None:
+        return None
+    if fix is None or not re.fullmatch(r"\d+(,\d+)*", anchors):
+        raise ValueError(f"got --anchors {anchors}; expected numbers such as 1,5 together with --fix, an .sdf file")
+    return [int(number) for number in anchors.split(",")]
 
 
 def _call(name: str, function: Callable[..., Any], arguments: list[str]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,18 +15,23 @@ import torch
 from rdkit import Chem, rdBase
 from tqdm import tqdm
 
-from moldiff.chem.arrays import MoleculeArrays, sanitized, to_mol
-from moldiff.chem.files import MoleculeWriter
+from moldiff.chem.arrays import MoleculeArrays, from_mol, sanitized, to_mol
+from moldiff.chem.files import MoleculeWriter, read_molecules
 from moldiff.chem.pocket import Pocket
+from moldiff.chem.smiles import canonical_smiles
 from moldiff.diffusion.conditions import Conditions, notes_of
 from moldiff.diffusion.fixed import FixedAtoms, fix_atoms
 from moldiff.diffusion.generate import SampledBatch, generate
 from moldiff.diffusion.model import Model, read_model
 from moldiff.diffusion.model_folder import BUNDLED, find_model, write_model
+from moldiff.diffusion.optimisation import Candidate, Generation, optimise
+from moldiff.diffusion.part import ALL, Part
 from moldiff.diffusion.precision import Precision, use_bfloat16
 from moldiff.diffusion.site import Site, find_site
 from moldiff.metrics.evaluation import evaluate
 from moldiff.metrics.groups import DEFAULT_METRICS
+from moldiff.metrics.objectives import Objective
+from moldiff.metrics.objectives import objective as find_objective
 from moldiff.metrics.report import Report
 from moldiff.metrics.strict import strict_verdict
 
@@ -52,7 +58,7 @@ class MoleculeGenerator:
 
     @classmethod
     def from_pretrained(
-        cls, model: str | Path = "qm9", device: str | None = None, precision: Precision = "auto"
+        cls, model: str | Path = "qm9", device: str | None = None, precision: Precision = "auto", trust: bool = False
     ) -> MoleculeGenerator:
         """Load a bundled model by its name, a model folder, or a checkpoint of `moldiff fit`.
 
@@ -60,14 +66,16 @@ class MoleculeGenerator:
             model: name of a bundled model ("qm9"), or path of a folder made by `moldiff export`, or of a .ckpt file.
             device: torch device; a GPU if there is one, else the CPU.
             precision: of matrix products; "auto" takes bfloat16 where the hardware is fast at it.
+            trust: whether the model may name classes from outside of moldiff, which can run any code.
 
         Raises:
             FileNotFoundError: if there is no such model.
-            ValueError: if the files are damaged or do not fit together, or the device cannot be used.
+            ValueError: if the files are damaged or do not fit together, a foreign class is named without trust, or the
+                device cannot be used.
         """
         path = find_model(model, BUNDLED)
         name = path.stem if path.is_file() else path.resolve().name
-        return cls(read_model(path), name, device, precision)
+        return cls(read_model(path, trust), name, device, precision)
 
     def sample(
         self,
@@ -92,8 +100,8 @@ class MoleculeGenerator:
                 go with the properties that are asked for). A sequence has a number for each molecule.
             batch_size: molecules that are denoised together.
             progress: show a progress bar.
-            conditions: what the molecules are asked to be: `site`, `fixed`, `properties={"gap": 5.0}`, and how closely:
-                `guidance_scale` (see `Conditions`).
+            conditions: what the molecules are asked to be: `site`, `fixed`, `properties={"gap": 5.0}`, ... (see
+                `Conditions`).
         """
         molecules: list[MoleculeArrays | None] = [None] * num_samples
         for batch in self.stream(num_samples, seed, num_steps, num_atoms, batch_size, progress, **conditions):
@@ -114,14 +122,77 @@ class MoleculeGenerator:
         num_atoms: int | Sequence[int] | None = None,
         batch_size: int = 64,
         progress: bool = True,
+        part: Part = ALL,
         **conditions: Unpack[Conditions],
     ) -> Iterator[SampledBatch]:
-        """Draw molecules and give each batch, of similar sizes, when it is finished; arguments as in `sample`."""
-        batches = generate(self.model, num_samples, seed, num_steps, num_atoms, batch_size, self.bfloat16, **conditions)
-        with tqdm(total=num_samples, unit="molecule", desc="sampling", disable=not progress) as bar:
+        """Draw molecules and give each batch, of similar sizes, when it is finished; arguments as in `sample`.
+
+        `part`: which of them, if several processes share the work, or some are there already.
+        """
+        batches = generate(
+            self.model, num_samples, seed, num_steps, num_atoms, batch_size, self.bfloat16, part, **conditions
+        )
+        done = len(part.done) * part.num_ranks  # an estimate of what all processes have, from what this one has
+        bar = tqdm(total=num_samples, initial=done, unit="molecule", desc="sampling", disable=not progress)
+        with bar:
             for batch in batches:
                 yield batch
-                bar.update(len(batch.indices))
+                bar.update(min(len(batch.indices) * part.num_ranks, num_samples - bar.n))
+
+    def optimize(
+        self,
+        ligand: str | Path | Chem.Mol,
+        objective: str | Objective,
+        generations: int = 10,
+        population: int = 32,
+        noise_level: float = 0.5,
+        seed: int = 0,
+        num_steps: int | None = None,
+        batch_size: int = 64,
+        progress: bool = True,
+        **conditions: Unpack[Conditions],
+    ) -> Iterator[Generation]:
+        """Improve a molecule: noise it part of the way, denoise it again, keep the best, and so on.
+
+        Gives each generation when it is finished; the last one holds the best molecules of all, the best first. The
+        number of atoms stays as it is.
+
+        Args:
+            ligand: a molecule with coordinates, or its .sdf file (the first record); with its hydrogens, if the model
+                makes them.
+            objective: "qed", "sa", or what `moldiff.metrics.objectives.objective` gives, or one of your own.
+            generations: rounds of drawing and choosing.
+            population: molecules that are drawn in each; the best quarter of so many has children in the next.
+            noise_level: how far molecules are noised, between 0 and 1: the nearer to 0, the more they stay as they are.
+            seed: of the noise; the same seed gives the same molecules.
+            num_steps: sampling steps for a molecule from pure noise, of which a part is taken; the model's default if
+                None.
+            batch_size: molecules that are denoised together.
+            progress: show a progress bar.
+            conditions: `site`, best made with the ligand as reference, `guides`, `avoid_clashes` (see `Conditions`).
+
+        Raises:
+            ValueError: if the ligand cannot be read or is not valid, or the model does not know its elements.
+        """
+        aim = find_objective(objective) if isinstance(objective, str) else objective
+        steps = num_steps or self.model.num_steps
+        hydrogens = self.model.statistics.vocabulary.hydrogens
+
+        def judge(arrays: MoleculeArrays, index: int, generation: int) -> Candidate | None:
+            bar.update(index >= 0)
+            mol = self.record(arrays, index, seed, steps)
+            with rdBase.BlockLogs():
+                clean = sanitized(mol) if mol.GetIntProp("moldiff_valid") else None
+                value = None if clean is None else aim.function(Chem.RemoveHs(clean))
+            if clean is None or value is None or not np.isfinite(value):
+                return None
+            for key, text in (("generation", generation), ("objective", aim.name), ("value", f"{value:.6g}")):
+                mol.SetProp(f"moldiff_{key}", str(text))
+            return Candidate(index, arrays, mol, canonical_smiles(clean), value, aim.better(value))
+
+        with tqdm(total=generations * population, unit="molecule", desc="optimizing", disable=not progress) as bar:
+            settings = (generations, population, noise_level, seed, num_steps, batch_size, self.bfloat16)
+            yield from optimise(self.model, _read(ligand, hydrogens), judge, *settings, **conditions)
 
     def record(
         self,
@@ -135,6 +206,32 @@ class MoleculeGenerator:
         """A molecule that this model has drawn, as it is written to files."""
         hydrogens = self.model.statistics.vocabulary.hydrogens
         return record(arrays, index, seed, num_steps, self.name, hydrogens, num_fixed, notes)
+
+    def write(
+        self,
+        batches: Iterable[SampledBatch],
+        writer: MoleculeWriter,
+        seed: int,
+        num_steps: int,
+        num_fixed: int = 0,
+        notes: Mapping[str, str] = MappingProxyType({}),
+    ) -> int:
+        """Write the molecules of `stream` in a thread, while the next batch is drawn; `notes`: into every record.
+
+        Returns:
+            How many of them pass the strict rule.
+        """
+
+        def write(batch: SampledBatch) -> int:
+            valid = 0
+            for index, molecule in zip(batch.indices, batch.molecules, strict=True):
+                mol = self.record(molecule, index, seed, num_steps, num_fixed, notes)
+                writer.write(mol, place=index)
+                valid += mol.GetIntProp("moldiff_valid")
+            return valid
+
+        with ThreadPoolExecutor(1) as thread:
+            return sum(count.result() for count in _one_ahead(thread.submit(write, batch) for batch in batches))
 
     def fixed(self, fragment: str | Path | Chem.Mol, anchors: Sequence[int] | None = None) -> FixedAtoms:
         """Atoms to keep, to give to `sample`: a scaffold to decorate, a fragment to grow, fragments to link.
@@ -180,6 +277,27 @@ class MoleculeGenerator:
             FileExistsError: if the folder exists.
         """
         write_model(self.model, Path(folder), card or f"# {self.name}\n\nNo description was given.\n")
+
+
+def _one_ahead(futures: Iterable[Future[int]]) -> Iterator[Future[int]]:
+    """Each future when the next one has been made, so that at most two are under way."""
+    last: Future[int] | None = None
+    for future in futures:
+        if last is not None:
+            yield last
+        last = future
+    if last is not None:
+        yield last
+
+
+def _read(ligand: str | Path | Chem.Mol, hydrogens: bool) -> MoleculeArrays:
+    """A molecule as the model sees it."""
+    mol = ligand if isinstance(ligand, Chem.Mol) else read_molecules(ligand)[0]
+    with rdBase.BlockLogs():
+        clean = None if mol is None else sanitized(mol)
+    if clean is None:
+        raise ValueError(f"the first record of {ligand} cannot be read; give an .sdf file with a valid molecule")
+    return from_mol(clean, hydrogens)
 
 
 def _usable_device(name: str) -> torch.device:

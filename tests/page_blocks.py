@@ -80,9 +80,11 @@ def _check_command(words: list[str], folder: Path, environment: dict[str, str]) 
         case ["moldiff", command, *arguments] if command in _TRAINER_COMMANDS:
             output("moldiff", command, *arguments, "--print_config")
         case ["moldiff", command, *arguments]:
-            if command not in _HELP:
-                _HELP[command] = output("moldiff", command, "--help")
-            known = re.findall(r"--[\w.]+", _HELP[command])
+            variant = ["--optimize=x.sdf"] if "--optimize" in arguments else []  # has options of its own
+            kind = shlex.join([command, *variant])
+            if kind not in _HELP:
+                _HELP[kind] = output("moldiff", command, *variant, "--help")
+            known = re.findall(r"--[\w.]+", _HELP[kind])
             assert {word.split("=")[0] for word in arguments if word.startswith("--")} <= set(known)
         case ["make", *arguments]:
             output("make", "--dry-run", *arguments, cwd=ROOT)

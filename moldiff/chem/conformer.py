@@ -5,7 +5,8 @@ from __future__ import annotations
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
-from moldiff.chem.ligand import Ligand, UnsuitableLigandError, prepare_ligand
+from moldiff.chem.ligand import MAX_ATOMS, Ligand, UnsuitableLigandError, prepare_ligand
+from moldiff.chem.smiles import LONGEST
 
 _ATTEMPTS = 20  # of the distance geometry; molecules that need more are strained or impossible
 _ITERATIONS = 200  # of the force field
@@ -20,9 +21,11 @@ def embed_smiles(smiles: str, seed: int) -> Chem.Mol:
         UnsuitableLigandError: if RDKit rejects the SMILES or finds no coordinates.
     """
     with rdBase.BlockLogs():
-        mol = Chem.MolFromSmiles(smiles)
+        mol = Chem.MolFromSmiles(smiles) if len(smiles) <= LONGEST else None
         if mol is None:
             raise UnsuitableLigandError("RDKit rejects it")
+        if mol.GetNumHeavyAtoms() > MAX_ATOMS:  # before it takes hours
+            raise UnsuitableLigandError(f"more than {MAX_ATOMS} heavy atoms")
         mol = Chem.AddHs(mol)
         settings = rdDistGeom.ETKDGv3()
         settings.randomSeed = seed  # type: ignore[assignment]  # RDKit's stubs are wrong here

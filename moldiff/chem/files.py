@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import re
-import zlib
+from array import array
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, TextIO
+from typing import IO, Literal, Self
 
 import numpy as np
 from rdkit import Chem, rdBase
@@ -21,6 +19,8 @@ from tqdm import tqdm
 from moldiff.chem.arrays import MoleculeArrays, to_mol
 from moldiff.chem.bond_lengths import edm_bond_orders
 from moldiff.chem.npz import read_npz
+from moldiff.chem.packed import unpacked
+from moldiff.chem.partial_file import FinishedRecords, copy_in_order, finished_records, lock, write_all
 from moldiff.chem.smiles import mol_from_smiles
 
 Bonds = Literal["rdkit", "edm"]
@@ -31,6 +31,7 @@ WITHOUT_BONDS = (".xyz", ".npz")
 WRITABLE = (".sdf", ".xyz")
 _SLOW = 1000  # from this number of molecules on, there is a progress bar
 _WIDE = 9999.0  # Å; the columns of a V2000 record hold no larger coordinates
+_FAR = 1e6  # Å; no molecule is so large
 
 
 def read_molecules(path: str | os.PathLike[str], bonds: Bonds = "rdkit") -> list[Chem.Mol | None]:
@@ -61,42 +62,73 @@ class MoleculeWriter:
     """Writes molecules one by one to NAME.partial.EXT and renames that file to NAME.EXT at the end: a context manager.
 
     Each molecule is on disk when `write` returns. If the program is killed, or an exception leaves the block, the
-    partial file stays, and a further writer refuses to replace it. Records written with a `place` are put in the order
-    of their places when the file is complete.
+    partial file stays, and a further writer refuses to replace it, or goes on with it (`resume`). Records written with
+    a `place` are put in the order of their places when the file is complete. Nothing is kept in memory but 16 bytes
+    for each record.
+
+    Args:
+        path: the file, .sdf or .xyz by its ending.
+        overwrite: replace the file, and a partial file, if they exist.
+        resume: go on with a partial file of `moldiff sample`, if there is one; `finished` tells what is in it. If there
+            is only the file itself, that is what is finished, and nothing can be added.
 
     Raises:
-        ValueError: if the ending is neither .sdf nor .xyz.
+        ValueError: if the ending is neither .sdf nor .xyz, or a partial file to go on with is of another kind.
         FileNotFoundError: if the folder does not exist.
-        FileExistsError: if the file, or a partial file, exists and `overwrite` is False.
+        FileExistsError: if the file, or a partial file, exists and neither `overwrite` nor `resume` is for that.
+        BlockingIOError: if another process is writing the partial file.
     """
 
-    def __init__(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+    def __init__(self, path: str | os.PathLike[str], overwrite: bool = False, resume: bool = False) -> None:
         """Check that `path` can be written; nothing is created before the block is entered."""
         self.path = Path(path)
         self._format = known_suffix(self.path, WRITABLE)
         self.partial_path = self.path.with_name(f"{self.path.stem}.partial{self.path.suffix}")
-        self.count = 0
-        self._overwrite = overwrite
-        self._places: list[tuple[int, int]] = []  # of each record: its place and its length in bytes
-        self._file: TextIO | None = None
+        self.finished = FinishedRecords(self.partial_path, array("q"), array("q"), frozenset(), 0)
+        self._overwrite, self._resume = overwrite, resume
+        self._places, self._lengths = array("q"), array("q")  # of each record; the length is in bytes
+        self._file: IO[bytes] | None = None
         self._check()
+
+    @property
+    def count(self) -> int:
+        """Number of records, with those that were there before."""
+        return len(self._places)
 
     def __enter__(self) -> Self:
         """Open the partial file."""
         self._check()
-        self._file = self.partial_path.open("w" if self._overwrite else "x", encoding="utf-8", newline="\n")
+        if self._whole():
+            self.finished = finished_records(self.path)
+            return self
+        old = self._overwrite or self._resume
+        self._file = self.partial_path.open("ab" if old else "xb", buffering=0)
+        try:
+            lock(self._file, self.partial_path)
+            if self._resume:
+                self.finished = finished_records(self.partial_path)
+            self._places, self._lengths = self.finished.indices[:], self.finished.lengths[:]
+            self._file.truncate(sum(self._lengths))
+        except (OSError, ValueError):
+            self._file.close()
+            raise
         return self
 
     def write(self, molecule: Chem.Mol | None, place: int | None = None) -> None:
-        """Append one molecule, valid or not, with its properties (SDF only); None becomes a record without atoms."""
+        """Append one molecule, valid or not, with its properties (SDF only); None becomes a record without atoms.
+
+        Raises:
+            OSError: if it cannot be written, for want of room say; the records before it stay.
+        """
+        if self._whole():
+            raise FileExistsError(f"{self.path} exists and lacks molecules of this run: move it away")
         if self._file is None:
             raise ValueError(f"MoleculeWriter of {self.path} is not open; expected it to be used in a `with` block")
         molecule = Chem.Mol() if molecule is None else molecule
-        text = _xyz_text(molecule) if self._format == ".xyz" else _sdf_text(molecule)
-        self._file.write(text)
-        self._file.flush()
-        self._places.append((self.count if place is None else place, len(text.encode())))
-        self.count += 1
+        data = (_xyz_text(molecule) if self._format == ".xyz" else _sdf_text(molecule)).encode()
+        write_all(self._file, data, self.partial_path)
+        self._places.append(self.count if place is None else place)
+        self._lengths.append(len(data))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -104,38 +136,42 @@ class MoleculeWriter:
         """Rename the partial file; after an exception it stays where it is, unless it is empty."""
         if self._file is None:
             return
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._file = None
+        try:
+            if kind is None:
+                os.fsync(self._file.fileno())
+                ordered = self._ordered()
+        finally:
+            self._file.close()
+            self._file = None
         if kind is None:
-            self._put_in_order()
+            ordered.replace(self.partial_path)
             self.partial_path.replace(self.path)
         elif self.count == 0:
             self.partial_path.unlink()
 
-    def _put_in_order(self) -> None:
-        """Rewrite the partial file with its records in the order of their places, if they are not."""
-        if all(a[0] <= b[0] for a, b in pairwise(self._places)):
-            return
-        data, start, records = self.partial_path.read_bytes(), 0, []
-        for place, length in self._places:
-            records.append((place, data[start : start + length]))
-            start += length
+    def _whole(self) -> bool:
+        """Whether there is nothing to go on with but a complete file."""
+        return self._resume and self._file is None and self.path.exists() and not self.partial_path.exists()
+
+    def _ordered(self) -> Path:
+        """A file with the records in the order of their places: the partial file, or a copy of it."""
+        if all(a <= b for a, b in pairwise(self._places)):
+            return self.partial_path
         ordered = self.partial_path.with_name(f"{self.path.stem}.ordered{self.path.suffix}")
-        ordered.write_bytes(b"".join(record for _, record in sorted(records, key=itemgetter(0))))
-        ordered.replace(self.partial_path)
+        copy_in_order([(self.partial_path, self._places, self._lengths)], ordered)
+        return ordered
 
     def _check(self) -> None:
         if not self.path.parent.is_dir():
             raise FileNotFoundError(f"{self.path.parent}: no such folder; create it before writing {self.path.name}")
-        if self._overwrite:
+        if self._overwrite or self._whole():
             return
         if self.path.exists():
             raise FileExistsError(f"{self.path} exists; choose another name, or allow it to be overwritten")
-        if self.partial_path.exists():
+        if self.partial_path.exists() and not self._resume:
             raise FileExistsError(
                 f"{self.partial_path} exists: it holds the molecules of a run that was interrupted or still goes on; "
-                "move it away, or allow it to be overwritten"
+                "go on with it (--resume), move it away, or allow it to be overwritten"
             )
 
 
@@ -152,18 +188,16 @@ def known_suffix(path: Path, known: tuple[str, ...]) -> str:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file, unpacked if it is a .gz, with plain line ends.
+    """The text of a file, unpacked if it is a .gz, with plain line ends and without a byte order mark.
 
     Raises:
-        ValueError: if it is not a whole gzip file.
+        ValueError: if it is not a whole gzip file, or holds zero bytes, as UTF-16 and most other kinds of files do.
     """
-    data = path.read_bytes()
-    if path.name.lower().endswith(".gz"):
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as error:
-            raise ValueError(f"{path}: not a whole gzip file ({error}); copy it again, or unpack it") from error
-    return data.decode("utf-8", errors="replace").replace("\r\n", "\n")
+    data = unpacked(path) if path.name.lower().endswith(".gz") else path.read_bytes()
+    if b"\0" in data:
+        kind = "UTF-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "zero bytes"
+        raise ValueError(f"{path}: got {kind}; expected a text file (UTF-8): save it as one")
+    return data.decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _read_sdf(path: Path, text: str) -> list[Chem.Mol | None]:
@@ -171,16 +205,17 @@ def _read_sdf(path: Path, text: str) -> list[Chem.Mol | None]:
     if tail.strip():
         if not tail.rstrip().endswith("M  END"):  # a single molfile is whole without the delimiter
             raise ValueError(
-                f"{path}: record {len(records) + 1} ({tail.splitlines()[0].strip()!r}) is cut off; expected a last "
-                f"line '$$$$'. {len(records)} whole records come before it: remove the rest, or write the file again"
+                f"{path}: record {len(records) + 1} ({tail.splitlines()[0].strip()[:80]!r}) is cut off; expected a "
+                f"last line '$$$$'. {len(records)} whole records come before it: remove the rest, or write it again"
             )
         records.append(tail)
     if not records:
         raise ValueError(f"{path}: got an empty file; expected at least one molecule")
-    return [_sdf_record(record) for record in tqdm(records, "reading", disable=None if len(records) > _SLOW else True)]
+    return [sdf_record(record) for record in tqdm(records, "reading", disable=None if len(records) > _SLOW else True)]
 
 
-def _sdf_record(record: str) -> Chem.Mol | None:
+def sdf_record(record: str) -> Chem.Mol | None:
+    """The molecule of one record of an SDF, without its last line; None if RDKit cannot read it."""
     supplier = Chem.SDMolSupplier()
     with rdBase.BlockLogs():
         supplier.SetData(record.rstrip("\n") + "\n\n$$$$\n", sanitize=False, removeHs=False)
@@ -211,34 +246,45 @@ def _read_xyz(path: Path, text: str) -> list[MoleculeArrays | None]:
         if not lines[start].strip():  # a blank line between frames
             start += 1
             continue
-        frames.append(_xyz_frame(f"{path}: frame {len(frames) + 1}", lines, start))
+        name = f"{path}: frame {len(frames) + 1}"
+        frames.append(_xyz_frame(name, lines, start, _xyz_count(name, lines, start)))
         start += 2 + int(lines[start])
     if not frames:
         raise ValueError(f"{path}: got an empty file; expected at least one molecule")
     return frames
 
 
-def _xyz_frame(name: str, lines: list[str], start: int) -> MoleculeArrays | None:
-    if not lines[start].strip().isdecimal():
-        raise ValueError(f"{name} (line {start + 1}): got {lines[start]!r}; expected the number of atoms")
-    num_atoms = int(lines[start])
+def _xyz_count(name: str, lines: list[str], start: int) -> int:
+    word = lines[start].strip()
+    if not word.isdecimal() or len(word) > 15:
+        raise ValueError(f"{name} (line {start + 1}): got {word[:80]!r}; expected the number of atoms")
+    return int(word)
+
+
+def _xyz_frame(name: str, lines: list[str], start: int, num_atoms: int) -> MoleculeArrays | None:
     atoms = [line.split() for line in lines[start + 2 : start + 2 + num_atoms]]
     if len(atoms) < num_atoms:
-        raise ValueError(f"{name} is cut off: got {len(atoms)} of {num_atoms} atoms")
+        raise ValueError(f"{name} is cut off: got {len(atoms)} of {num_atoms} atoms; copy the file again")
     if num_atoms == 0:
         return None
     numbers, positions = [], []
     for k, fields in enumerate(atoms):
         try:
             numbers.append(_atomic_number(fields[0]))
-            positions.append([float(fields[1]), float(fields[2]), float(fields[3])])
+            positions.append([_coordinate(word) for word in (fields[1], fields[2], fields[3])])
         except (IndexError, ValueError, RuntimeError) as error:
             line = start + 3 + k
             raise ValueError(
-                f"{name} (line {line}): got {' '.join(fields)!r}; expected an element and x y z"
+                f"{name} (line {line}): got {' '.join(fields)[:80]!r}; expected an element and x y z in Å"
             ) from error
     charges = np.zeros(num_atoms, dtype=np.int64)
     return MoleculeArrays(np.array(numbers, dtype=np.int64), np.array(positions, dtype=np.float64), charges)
+
+
+def _coordinate(word: str) -> float:
+    if not abs(value := float(word)) < _FAR:
+        raise ValueError(f"a coordinate of {word} Å")
+    return value
 
 
 def _atomic_number(element: str) -> int:
@@ -250,6 +296,7 @@ def _atomic_number(element: str) -> int:
 
 
 def _sdf_text(molecule: Chem.Mol) -> str:
+    molecule = _with_safe_texts(molecule)
     conformers = molecule.GetConformers()
     wide = any(bool((np.abs(conformer.GetPositions()) > _WIDE).any()) for conformer in conformers)
     with rdBase.BlockLogs():
@@ -257,6 +304,22 @@ def _sdf_text(molecule: Chem.Mol) -> str:
             return str(Chem.SDWriter.GetText(molecule, kekulize=True, force_v3000=wide))
         except Chem.KekulizeException:
             return str(Chem.SDWriter.GetText(molecule, kekulize=False, force_v3000=wide))
+
+
+def _with_safe_texts(molecule: Chem.Mol) -> Chem.Mol:
+    """The molecule, or a copy whose title is one line, and whose properties have no line that ends them or a record."""
+    texts = {name: value for name, value in molecule.GetPropsAsDict().items() if isinstance(value, str)}
+    if molecule.HasProp("_Name"):
+        texts["_Name"] = molecule.GetProp("_Name")
+    broken = {name: text for name, text in texts.items() if any(t.splitlines() != [t] for t in (name, text) if t)}
+    if not broken:
+        return molecule
+    copy = Chem.Mol(molecule)
+    for name, text in broken.items():
+        lines = [line for line in text.splitlines() if line.strip() and not line.startswith(("$$$$", ">"))]
+        copy.ClearProp(name)
+        copy.SetProp(" ".join(name.split()), (" " if name == "_Name" else "\n").join(lines))
+    return copy
 
 
 def _xyz_text(molecule: Chem.Mol) -> str:

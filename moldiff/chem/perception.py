@@ -15,6 +15,9 @@ from rdkit.Geometry import Point3D
 _RULES = ((True, 1.15), (True, 1.2), (True, 1.25), (False, 1.3), (True, 1.3))
 _MAX_ITERATIONS = 500  # of the search for bond orders, which can blow up on clouds of atoms
 
+LARGEST = 5000
+"""Atoms of a molecule whose bonds are perceived; RDKit takes seconds for as many."""
+
 
 def perceive_bonds(
     atomic_numbers: Sequence[int] | NDArray[np.integer], positions: NDArray[np.floating]
@@ -32,10 +35,15 @@ def perceive_bonds(
 
     Returns:
         A sanitized molecule with Kekulé bonds, no implicit hydrogens and the conformer; None for an empty molecule, for
-        coordinates that are not finite, and for unknown elements as well.
+        coordinates that are not finite, unknown elements, and more than `LARGEST` atoms as well.
     """
     coordinates = np.asarray(positions, dtype=np.float64)
-    if len(coordinates) == 0 or not np.isfinite(coordinates).all() or min(atomic_numbers) < 1:
+    if (
+        len(coordinates) == 0
+        or not np.isfinite(coordinates).all()
+        or min(atomic_numbers) < 1
+        or len(coordinates) > LARGEST
+    ):
         return None
     bare = _without_bonds(atomic_numbers, coordinates)
     best: tuple[int, Chem.Mol] | None = None

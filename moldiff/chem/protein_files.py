@@ -14,8 +14,10 @@ from rdkit.Chem import GetPeriodicTable
 from moldiff.chem.files import known_suffix, read_text
 from moldiff.chem.pocket import Pocket
 from moldiff.chem.protein_atoms import Protein, split_structure
+from moldiff.chem.text_file import write_text
 
 READABLE = (".pdb", ".pdb.gz", ".ent", ".ent.gz", ".cif", ".cif.gz", ".mmcif", ".mmcif.gz")
+_WIDEST = 200  # columns; some programs write notes after the 80th
 _LETTERS = string.ascii_uppercase + string.ascii_lowercase + string.digits
 
 _logger = logging.getLogger(__name__)
@@ -93,12 +95,7 @@ def write_pocket_pdb(pocket: Pocket, path: str | os.PathLike[str]) -> None:
                 f"{path}: atom {k + 1} of residue {pocket.residue_labels[residue]} is too wide for PDB: {line}"
             )
         lines.append(line)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text("\n".join([*lines, "END", ""]), encoding="utf-8", newline="\n")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_text(path, "\n".join([*lines, "END", ""]))
 
 
 def _chain_letters(chains: list[str]) -> dict[str, str]:
@@ -114,7 +111,12 @@ def _chain_letters(chains: list[str]) -> dict[str, str]:
     return letters
 
 
-def _parse_pdb(path: Path, text: str) -> gemmi.Structure:
+def check_pdb(path: Path, text: str) -> None:
+    """Whether the text of a PDB file holds atoms with coordinates, and whole ones.
+
+    Raises:
+        ValueError: if not; the message names the line.
+    """
     lines = text.splitlines()
     atoms = [(k, line) for k, line in enumerate(lines, 1) if line.startswith(("ATOM", "HETATM"))]
     if not atoms:
@@ -122,10 +124,19 @@ def _parse_pdb(path: Path, text: str) -> gemmi.Structure:
         raise ValueError(f"{path}: got a file without ATOM records; {kind}")
     for number, line in atoms:
         if len(line) < 54 or not _finite(line[30:38], line[38:46], line[46:54]):
-            cut = "the file is cut off there" if number == len(lines) else "expected finite x, y, z in columns 31 to 54"
-            raise ValueError(f"{path}, line {number}: got coordinates {line[30:54]!r}; {cut}")
+            end = "; the file is cut off there: copy it again" if number == len(lines) else ""
+            raise ValueError(
+                f"{path}, line {number}: got coordinates {line[30:54]!r}; expected finite x, y, z in columns 31 to 54"
+                + end
+            )
+        if len(line) > _WIDEST:
+            raise ValueError(f"{path}, line {number}: got {len(line)} columns; expected 80, so its line ends are lost")
     if text.startswith("HEADER") and not any(line.startswith(("END", "MASTER")) for line in lines[-2:]):
         _logger.warning("%s has a HEADER but no END record: it may be cut off", path)
+
+
+def _parse_pdb(path: Path, text: str) -> gemmi.Structure:
+    check_pdb(path, text)
     try:
         return gemmi.read_pdb_string(text)
     except (RuntimeError, ValueError) as error:

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from rdkit import Chem, rdBase
 
+LONGEST = 2000
+"""Characters of a SMILES; those of drugs have some hundred."""
+
 
 def mol_from_smiles(smiles: str) -> Chem.Mol | None:
-    """The molecule with all hydrogens as atoms and Kekulé bonds, without coordinates; None if RDKit refuses it."""
+    """The molecule with all hydrogens as atoms and Kekulé bonds, without coordinates; None if RDKit refuses it.
+
+    So is None for a text of more than `LONGEST` characters, on which RDKit may work for hours.
+    """
+    if len(smiles) > LONGEST:
+        return None
     with rdBase.BlockLogs():
         mol = Chem.MolFromSmiles(smiles)
         if mol is None or mol.GetNumAtoms() == 0:

@@ -18,8 +18,11 @@ _PUBLIC = {
     "PocketTable": "pocket_table",
     "QM9DataModule": "datamodules",
     "SDFDataModule": "datamodules",
+    "ShardDataModule": "datamodules",
+    "ShardedTable": "shards",
     "SizeBatchSampler": "batching",
     "Statistics": "statistics",
+    "write_shards": "shards",
 }
 __all__ = sorted(_PUBLIC)
 

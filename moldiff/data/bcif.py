@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 _TYPES = {1: "<i1", 2: "<i2", 3: "<i4", 4: "<u1", 5: "<u2", 6: "<u4", 32: "<f4", 33: "<f8"}
 
+_MOST = 1_000_000_000  # values in a column; the PDB has 10 million atoms of ligands
+
 Table = Mapping[str, NDArray[Any]]
 
 
@@ -31,14 +33,17 @@ def read_bcif(path: str | Path, columns: Mapping[str, tuple[str, ...]]) -> dict[
             "BinaryCIF is read with msgpack, which is not installed: pip install msgpack"
         ) from error
     try:
-        (block, *_) = msgpack.unpackb(Path(path).read_bytes())["dataBlocks"]
+        (block, *_) = msgpack.unpackb(Path(path).read_bytes(), max_array_len=10_000_000)["dataBlocks"]
         tables = {table["name"]: {c["name"]: c for c in table["columns"]} for table in block["categories"]}
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no BinaryCIF file, or it is cut off ({error})") from error
+    except (ValueError, KeyError, TypeError, MemoryError) as error:
+        raise ValueError(f"{path} is no BinaryCIF file, or it is cut off ({error}); copy it again") from error
     missing = [f"{name}.{c}" for name, wanted in columns.items() for c in wanted if c not in tables.get(name, {})]
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}; expected a dictionary of chemical components")
-    return {name: {c: _column(tables[name][c]) for c in wanted} for name, wanted in columns.items()}
+    try:
+        return {name: {c: _column(tables[name][c]) for c in wanted} for name, wanted in columns.items()}
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError, MemoryError) as error:
+        raise ValueError(f"{path} is damaged: a column cannot be decoded ({error}); copy it again") from error
 
 
 def _column(column: Mapping[str, Any]) -> NDArray[Any]:
@@ -73,6 +78,8 @@ def _interval(data: NDArray[Any], encoding: Mapping[str, Any]) -> NDArray[Any]:
 
 
 def _run_length(data: NDArray[Any], encoding: Mapping[str, Any]) -> NDArray[Any]:
+    if data[1::2].sum(dtype=np.float64) > _MOST:
+        raise ValueError(f"a run of more than {_MOST:,} values")
     return np.repeat(data[::2], data[1::2])
 
 

@@ -36,6 +36,9 @@ def cached(name: str, version: int, build: Callable[[], Table], load: Callable[[
 
     A file of another `version` (of the processing, raised whenever its result changes), of another table format or with
     a wrong checksum is rebuilt, with a warning.
+
+    Raises:
+        OSError: if it cannot be stored.
     """
     path = cache_folder() / f"{name}.safetensors"
     if path.exists():
@@ -50,7 +53,10 @@ def cached(name: str, version: int, build: Callable[[], Table], load: Callable[[
             _logger.warning("Rebuilding %s: it was processed by version %s, this is %s", path, found, version)
     table = build()
     table = replace(table, metadata={**table.metadata, "version": version})
-    table.save(path)
+    try:
+        table.save(path)
+    except OSError as error:
+        raise OSError(f"{error}, by the environment variable MOLDIFF_CACHE") from error
     return table
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,10 @@ from moldiff.data.complexes import complex_table, read_index, split_of
 from moldiff.data.datamodule import MoleculeDataModule, TableSplits
 from moldiff.data.loader import BatchSource
 from moldiff.data.pocket_batch import Level
+from moldiff.data.pocket_sizes import PocketSizes
 from moldiff.data.pocket_table import ComplexTable, PocketTable
 from moldiff.data.splits import random_split
+from moldiff.data.statistics import Statistics
 from moldiff.data.table import MoleculeTable
 
 
@@ -82,6 +86,17 @@ class ComplexDataModule(MoleculeDataModule):
         self.setup()
         assert self._pockets is not None
         return self._pockets
+
+    @property
+    def statistics(self) -> Statistics:
+        """Of the ligands of the training split, with their sizes by pocket; a large cluster counts as in an epoch."""
+        if self._statistics is None:
+            clusters = [self._clusters[row] for row in self.train.index.tolist()]
+            most, members = self.per_cluster or len(clusters), Counter(clusters)
+            weights = [min(1.0, most / members[cluster]) for cluster in clusters]
+            sizes = PocketSizes.of(self.train, self.pockets, weights)
+            self._statistics = replace(super().statistics, pocket_sizes=sizes)
+        return self._statistics
 
     def load(self) -> TableSplits:
         """Read the cached tables, or make them, and split them."""

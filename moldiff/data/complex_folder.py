@@ -18,6 +18,7 @@ from moldiff.chem.files import MoleculeWriter
 from moldiff.chem.pocket import Pocket
 from moldiff.chem.protein_files import write_pocket_pdb
 from moldiff.data.complexes import FOLDER, INDEX, LIGAND, POCKET
+from moldiff.data.csv_file import csv_rows
 
 COLUMNS = ("id", "split", "source", "cluster", "smiles", "num_heavy_atoms", "num_pocket_residues", "min_distance")
 """Columns of an index.csv that is made here."""
@@ -60,8 +61,9 @@ def add_complex(
     check_new(folder, name)
     root = Path(folder)
     final = root / FOLDER / name
-    final.parent.mkdir(parents=True, exist_ok=True)
+    root.mkdir(parents=True, exist_ok=True)
     columns = _columns(root / INDEX)
+    final.parent.mkdir(exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".adding-", dir=root))
     temporary.chmod(0o755)
     try:
@@ -93,10 +95,9 @@ def _columns(index: Path) -> list[str]:
         with suppress(FileExistsError):  # another process was faster
             os.link(temporary, index)
         os.unlink(temporary)
-    with open(index, newline="", encoding="utf-8") as text:
-        columns = next(csv.reader(text), [])
+    columns = next(csv_rows(index), [])
     if "id" not in columns:
-        raise ValueError(f"{index}: got the columns {columns}; expected 'id' among them")
+        raise ValueError(f"{index}: got the columns {columns[:20]}; expected 'id' among them")
     return columns
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import logging
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from moldiff.chem.protein_files import read_pocket
 from moldiff.chem.smiles import canonical_smiles
 from moldiff.chem.vocabulary import DRUG_VOCABULARY
 from moldiff.data.cache import cached, cached_table, file_checksum
+from moldiff.data.csv_file import csv_records
 from moldiff.data.pocket_batch import Level
 from moldiff.data.pocket_table import ComplexTable, PocketTable
 from moldiff.data.sdf import LeftOut, summary
@@ -44,15 +44,16 @@ def read_index(path: str | Path) -> list[dict[str, str]]:
             f"{file}: no such file; expected a folder with {INDEX} and {FOLDER}/<id>/{POCKET}, {LIGAND}: "
             "`moldiff prepare-pocket` makes one"
         )
-    with open(file, newline="", encoding="utf-8") as text:
-        rows = list(csv.DictReader(text))
+    rows = csv_records(file)
     if not rows or "id" not in rows[0]:
         raise ValueError(f"{file}: got {len(rows)} rows and columns {list(rows[0] if rows else [])}; expected an 'id'")
     seen: set[str] = set()
     for number, row in enumerate(rows, 2):
-        name = row["id"] or ""
-        if not name or name in seen or name in (".", "..") or "/" in name or "\\" in name:
-            raise ValueError(f"{file}, line {number}: got id {name!r}; expected the name of a folder, and none twice")
+        name = row["id"]
+        if not name or name in seen or name in (".", "..") or "/" in name or "\\" in name or len(name) > 200:
+            raise ValueError(
+                f"{file}, line {number}: got id {name[:80]!r}; expected the name of a folder, and none twice"
+            )
         seen.add(name)
     return rows
 

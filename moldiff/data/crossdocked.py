@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 import shutil
 from pathlib import Path, PurePosixPath
 
@@ -42,12 +41,13 @@ def read_split(path: str | Path) -> list[tuple[str, str, str]]:
         raise FileNotFoundError(f"{path}: no such file; expected the list of pairs, split_by_name.pt")
     try:
         parts = torch.load(path, weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
-        raise ValueError(f"{path}: got no plain PyTorch file: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # torch raises many kinds
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{path}: got no plain PyTorch file ({reason}); expected lists of names") from error
     found = []
     for part, pairs in parts.items() if isinstance(parts, dict) else ():
-        for pair in pairs if part in _PARTS else ():
-            if len(pair) != 2 or not all(isinstance(name, str) for name in pair):
+        for pair in pairs if part in _PARTS and isinstance(pairs, list | tuple) else ():
+            if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(isinstance(name, str) for name in pair):
                 raise ValueError(f"{path}: got {pair!r}; expected pairs of names (pocket, ligand)")
             if any(PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts for name in pair):
                 raise ValueError(f"{path}: got {pair!r}; expected names within the folder")

@@ -6,6 +6,7 @@ from moldiff.data.druglike_datamodule import DrugLikeDataModule
 from moldiff.data.mixed_datamodule import MixedDataModule
 from moldiff.data.qm9_datamodule import QM9DataModule
 from moldiff.data.sdf_datamodule import SDFDataModule
+from moldiff.data.shard_datamodule import ShardDataModule
 
 __all__ = [
     "ComplexDataModule",
@@ -14,4 +15,5 @@ __all__ = [
     "MoleculeDataModule",
     "QM9DataModule",
     "SDFDataModule",
+    "ShardDataModule",
 ]

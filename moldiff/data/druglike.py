@@ -112,5 +112,5 @@ def druglike_table(
         tables, {"sources": origins, "exclude": None if exclude is None else str(exclude)}
     )
     if not len(whole):
-        raise ValueError(f"No molecule of {', '.join(sources)} can be used: {origins}")
+        raise ValueError(f"No molecule of {', '.join(sources)} can be used ({origins}); give other sources")
     return whole

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,9 @@ from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 
 from moldiff.chem.connectivity import connectivity_key
+from moldiff.chem.files import read_text
+from moldiff.chem.smiles import LONGEST
+from moldiff.data.csv_file import csv_records
 
 CROSSDOCKED = "crossdocked2020"
 _SHIPPED = Path(__file__).parent / "reference" / "crossdocked2020_test_keys.txt"
@@ -44,12 +46,11 @@ def key_lines(keys: NDArray[np.int64]) -> str:
 
 
 def _smiles(path: Path) -> list[str]:
-    with open(path, newline="", encoding="utf-8") as file:
-        if path.suffix != ".csv":
-            smiles = [line.split()[0] for line in file if line.strip()]
-        else:
-            rows = [{name.lower(): value for name, value in row.items() if name} for row in csv.DictReader(file)]
-            smiles = [row["smiles"] for row in rows if row.get("smiles") and row.get("split", "test") == "test"]
+    if path.suffix != ".csv":
+        smiles = [line.split()[0] for line in read_text(path).splitlines() if line.strip()]
+    else:
+        rows = [{name.lower(): value for name, value in row.items()} for row in csv_records(path)]
+        smiles = [row["smiles"] for row in rows if row.get("smiles") and row.get("split", "test") == "test"]
     if not smiles:
         raise ValueError(f"{path} holds no SMILES to exclude; expected a column smiles, or one SMILES a line")
     return smiles
@@ -57,7 +58,7 @@ def _smiles(path: Path) -> list[str]:
 
 def _key(smiles: str, path: Path) -> int:
     with rdBase.BlockLogs():
-        mol = Chem.MolFromSmiles(smiles)
+        mol = Chem.MolFromSmiles(smiles) if len(smiles) <= LONGEST else None
     if mol is None:
-        raise ValueError(f"{path}: RDKit cannot read the SMILES {smiles!r}; correct or remove it")
+        raise ValueError(f"{path}: RDKit cannot read the SMILES {smiles[:80]!r}; correct or remove it")
     return connectivity_key(mol)

@@ -20,6 +20,9 @@ from moldiff.data.ligands import PROCESSING_VERSION, ligand_table
 from moldiff.data.parallel import parallel_map
 from moldiff.data.table import MoleculeTable
 
+_MOST = 10_000_000  # entries of a list; what claims to be longer is damaged
+_FAR = 1e6  # Å
+
 
 @dataclass(frozen=True)
 class Conformer:
@@ -68,18 +71,24 @@ def read_geom(path: str | Path) -> Iterator[Conformer]:
         ) from error
     with open(path, "rb") as file:
         try:
-            unpacker = msgpack.Unpacker(file, max_buffer_size=0, strict_map_key=False)
+            unpacker = msgpack.Unpacker(
+                file, max_buffer_size=0, strict_map_key=False, max_array_len=_MOST, max_map_len=_MOST
+            )
+            whole = 0  # bytes up to the end of the last whole block
             for block in unpacker:
+                whole = unpacker.tell()
                 for smiles, entry in block.items():
                     best = min(entry["conformers"], key=itemgetter("totalenergy"))
                     atoms = np.array(best["xyz"], dtype=np.float64).reshape(-1, 4)  # atomic number, x, y, z
+                    if not (np.abs(atoms) < _FAR).all():
+                        raise ValueError("coordinates that are no finite numbers")
                     yield Conformer(smiles, atoms[:, 0].astype(np.int64), atoms[:, 1:])
-            if unpacker.tell() < Path(path).stat().st_size:  # it stops in silence where the last block is not whole
+            if whole < Path(path).stat().st_size or not whole:  # it stops in silence where the last block is not whole
                 raise ValueError("the last block is not whole")
-        except (ValueError, KeyError, TypeError, AttributeError, msgpack.UnpackException) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, MemoryError, msgpack.UnpackException) as error:
             raise ValueError(
                 f"{path} is cut off or not laid out as GEOM's drugs_crude.msgpack, which holds conformers with xyz and "
-                f"totalenergy by SMILES ({type(error).__name__}: {error})"
+                f"totalenergy by SMILES ({type(error).__name__}: {error}); copy it again"
             ) from error
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from moldiff.data.batching import SizeBatchSampler
 from moldiff.data.datamodule import MoleculeDataModule, TableSplits
 from moldiff.data.loader import MoleculeLoader
+from moldiff.data.statistics import Statistics
 
 
 class MixedLoader:
@@ -77,7 +79,7 @@ class MixedLoader:
 class MixedDataModule(MoleculeDataModule):
     """Batches of molecules without a pocket (`MolBatch`) and of complexes (`ComplexBatch`), in turns.
 
-    `train`, `val`, `test` and `statistics` are those of the molecules.
+    `train`, `val`, `test` and `statistics` are those of the molecules, but for the sizes of ligands by pocket.
 
     Args:
         molecules: data module of the molecules; its batches make an epoch.
@@ -93,6 +95,12 @@ class MixedDataModule(MoleculeDataModule):
         if every < 1:
             raise ValueError(f"Got every={every}; expected at least 1 batch of molecules between those of complexes")
         self.molecules, self.complexes, self.every = molecules, complexes, every
+
+    @property
+    def statistics(self) -> Statistics:
+        """Of the molecules, with the sizes of the complexes' ligands by pocket."""
+        self.setup()
+        return replace(self.molecules.statistics, pocket_sizes=self.complexes.statistics.pocket_sizes)
 
     def load(self) -> TableSplits:
         """Load both, once."""

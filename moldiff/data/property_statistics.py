@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -47,6 +47,14 @@ class PropertyStatistics:
         joint.index_put_((sizes, bins), torch.ones_like(bins), accumulate=True)
         counts = {n: tuple(joint[n].tolist()) for n in sorted(set(sizes.tolist()))}
         return cls(float(x.mean()), std or 1.0, float(x.min()), float(x.max()), unit, tuple(edges), counts)
+
+    @classmethod
+    def merged(cls, parts: Sequence[PropertyStatistics], weights: Sequence[int]) -> PropertyStatistics:
+        """That of the union of data sets of so many molecules, without the histogram."""
+        total = max(1, sum(weights))
+        mean = sum(p.mean * w for p, w in zip(parts, weights, strict=True)) / total
+        square = sum((p.std**2 + (p.mean - mean) ** 2) * w for p, w in zip(parts, weights, strict=True)) / total
+        return cls(mean, square**0.5, min(p.min for p in parts), max(p.max for p in parts), parts[0].unit)
 
     def sizes_near(self, value: float) -> dict[int, int]:
         """Number of atoms -> number of molecules with about this value."""

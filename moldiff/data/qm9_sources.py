@@ -114,12 +114,24 @@ def read_gdb9(path: Path) -> Iterator[Record]:
         FileNotFoundError: if one of the files is missing.
         ValueError: if the SDF and the CSV file differ in length.
     """
-    sdf, table, uncharacterized = gdb9_files(path)
+    files = gdb9_files(path)
+    try:
+        yield from _gdb9_records(*files)
+    except (ValueError, KeyError, TypeError, IndexError, csv.Error) as error:
+        raise ValueError(
+            f"{files[0].parent}: the raw files of QM9 are cut off, damaged, or do not fit together "
+            f"({type(error).__name__}: {error}); copy them again"
+        ) from error
+
+
+def _gdb9_records(sdf: Path, table: Path, uncharacterized: Path) -> Iterator[Record]:
     with open(uncharacterized, encoding="utf-8") as file:
         excluded = {int(line.split()[0]) for line in file.readlines()[9:-1]}  # between a header and the last line
     with open(sdf, "rb") as molecules, open(table, newline="", encoding="utf-8") as rows, rdBase.BlockLogs():
         supplier = Chem.ForwardSDMolSupplier(molecules, sanitize=False, removeHs=False)
         for mol, row in zip(supplier, csv.DictReader(rows), strict=True):
+            if mol is None:
+                raise ValueError(f"RDKit cannot read the record of {row['mol_id']}")
             index = int(row["mol_id"].removeprefix("gdb_"))
             if index not in excluded:
                 yield Record(index, _gdb9_properties(row), partial(check_bonds, mol))

@@ -41,10 +41,10 @@ def sdf_files(path: str | Path) -> list[Path]:
     """
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"There is no file or folder {path}")
+        raise FileNotFoundError(f"There is no file or folder {path}; give an .sdf or .sdf.gz file, or a folder of them")
     files = sorted(p for p in path.iterdir() if p.name.lower().endswith(_SUFFIXES)) if path.is_dir() else [path]
     if not files:
-        raise FileNotFoundError(f"The folder {path} holds no .sdf or .sdf.gz file")
+        raise FileNotFoundError(f"The folder {path} holds no .sdf or .sdf.gz file; give one that does")
     return files
 
 
@@ -101,7 +101,9 @@ def _build(files: list[Path]) -> MoleculeTable:
             index.append(total)
             smiles.append(name)
     if not molecules:
-        raise ValueError(f"No molecule can be used. {summary(left_out, total)}")
+        raise ValueError(
+            f"No molecule can be used; expected 3D coordinates and all hydrogens. {summary(left_out, total)}"
+        )
     metadata = {"source": [file.name for file in files], "left_out": [asdict(record) for record in left_out]}
     return MoleculeTable.from_arrays(molecules, index, smiles=smiles, metadata=metadata)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import importlib.metadata
 import re
 from collections.abc import Callable
@@ -14,7 +12,9 @@ import numpy as np
 from tqdm import tqdm
 
 from moldiff.chem.conformer import embedded_or_reason
+from moldiff.chem.files import read_text
 from moldiff.data.cache import cached_table, file_checksum
+from moldiff.data.csv_file import csv_rows
 from moldiff.data.ligands import PROCESSING_VERSION, ligand_table, merged
 from moldiff.data.parallel import parallel_map
 from moldiff.data.table import MoleculeTable
@@ -49,18 +49,19 @@ def read_smiles(path: Path) -> tuple[str, ...]:
     Raises:
         ValueError: if there is no such column, or no SMILES.
     """
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as file:
-        if ".csv" in path.suffixes:
-            rows = csv.reader(file)
-            header = [name.strip().lower() for name in next(rows, [])]
-            if "smiles" not in header:
-                raise ValueError(f"{path} has the columns {', '.join(header) or '(none)'}; expected one called SMILES")
-            place = header.index("smiles")
-            smiles = tuple(row[place] for row in rows if len(row) > place and row[place])
-        else:
-            smiles = tuple(line.split()[0] for line in file if line.strip())
+    if ".csv" in path.suffixes:
+        rows = csv_rows(path)
+        header = [name.strip().lower() for name in next(rows, [])]
+        if "smiles" not in header:
+            raise ValueError(
+                f"{path} has the columns {', '.join(header)[:200] or '(none)'}; expected one called SMILES"
+            )
+        place = header.index("smiles")
+        smiles = tuple(row[place] for row in rows if len(row) > place and row[place])
+    else:
+        smiles = tuple(line.split()[0] for line in read_text(path).splitlines() if line.strip())
     if not smiles:
-        raise ValueError(f"{path} holds no SMILES")
+        raise ValueError(f"{path} holds no SMILES; expected one at the start of each line, or a column SMILES")
     return smiles
 
 

@@ -227,6 +227,21 @@ class MoleculeTable:
             **tensors,
         )
 
+    @classmethod
+    def mapped(cls, path: str | Path) -> MoleculeTable:
+        """The same without SMILES and without a look at the checksum: the file is mapped, and read when it is needed.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            TableFileError: if the file is cut off or of another version.
+        """
+        tensors, header = load_tensors(path, "table", FORMAT_VERSION, mapped=True)
+        del tensors["smiles"]
+        names = [name for name in tensors if name.startswith("property.")]
+        properties = {name.removeprefix("property."): tensors.pop(name) for name in names}
+        vocabulary = Vocabulary.from_dict(header["vocabulary"])
+        return cls(vocabulary, properties=properties, smiles=(), metadata=header["metadata"], **tensors)
+
     def _tensors(self) -> dict[str, Tensor]:
         names: tuple[str, ...] = ("pos", "atom_types", "charges", "bond_types", "ptr", "pair_ptr", "index")
         if len(self.keys):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+
+_ABANDONED_S = 3600.0  # nobody writes that long without a change of the file
 
 
 class TableFileError(ValueError):
@@ -22,7 +26,7 @@ class TableFileError(ValueError):
 def save_tensors(
     path: str | Path, kind: str, version: int, tensors: Mapping[str, Tensor], header: Mapping[str, Any]
 ) -> None:
-    """Write a file atomically; missing folders are made.
+    """Write a file atomically; missing folders are made. What killed processes left beside it is removed.
 
     Args:
         path: the file; it is replaced if it exists.
@@ -30,20 +34,34 @@ def save_tensors(
         version: of the format of this kind.
         tensors: name -> tensor.
         header: what else there is to say, as JSON types.
+
+    Raises:
+        OSError: if there is no room or no permission; the file is as it was.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = {**header, "version": version, "sha256": _checksum(tensors)}
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for old in path.parent.glob(f".{path.name}.*"):
+            if time.time() - old.stat().st_mtime > _ABANDONED_S:
+                old.unlink(missing_ok=True)
         save_file(dict(tensors), temporary, metadata={f"moldiff_{kind}": json.dumps(content)})
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
         os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise OSError(f"{path} could not be written ({why}): make room, or choose another folder") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
-def load_tensors(path: str | Path, kind: str, version: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and header that `save_tensors` wrote.
+def load_tensors(
+    path: str | Path, kind: str, version: int, mapped: bool = False
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and header that `save_tensors` wrote; with `mapped`, the tensors are not read, nor their checksum.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -55,13 +73,14 @@ def load_tensors(path: str | Path, kind: str, version: int) -> tuple[dict[str, T
         with safe_open(path, "pt") as file:
             header = json.loads((file.metadata() or {}).get(f"moldiff_{kind}", "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
+    except (SafetensorError, ValueError, OSError) as error:
         raise TableFileError(f"{path} is cut off or is no molecule table ({error}); delete it") from error
-    if header.get("version") != version:
+    if not isinstance(header, dict) or header.get("version") != version:
+        header = header if isinstance(header, dict) else {}
         raise TableFileError(
             f"{path} has table format {header.get('version')}; expected {version}: delete it to rebuild it"
         )
-    if header["sha256"] != _checksum(tensors):
+    if not mapped and header.get("sha256") != _checksum(tensors):
         raise TableFileError(f"{path} does not match its checksum, it is damaged; delete it to rebuild it")
     return tensors, header
 

@@ -1,8 +1,11 @@
 """The mathematics of diffusion: schedules, processes, samplers."""
 
+from moldiff.diffusion.bounded import BoundedProcess
 from moldiff.diffusion.categorical import CategoricalProcess
 from moldiff.diffusion.gaussian import GaussianProcess
 from moldiff.diffusion.grid import GeometricGrid, PowerGrid, TimeGrid, UniformGrid
+from moldiff.diffusion.guidance import Guide, GuidedProcess
+from moldiff.diffusion.guides import AtomDistance, PocketClashes, RadiusOfGyration
 from moldiff.diffusion.joint import JointProcess
 from moldiff.diffusion.noise import MoleculeNoise, Noise, StreamNoise
 from moldiff.diffusion.one_hot import OneHotGaussianProcess
@@ -12,11 +15,15 @@ from moldiff.diffusion.schedule import CosineSchedule, LinearSchedule, NoiseSche
 
 __all__ = [
     "AncestralSampler",
+    "AtomDistance",
+    "BoundedProcess",
     "CategoricalProcess",
     "CosineSchedule",
     "EulerSampler",
     "GaussianProcess",
     "GeometricGrid",
+    "Guide",
+    "GuidedProcess",
     "HeunSampler",
     "JointProcess",
     "LinearSchedule",
@@ -25,9 +32,11 @@ __all__ = [
     "Noise",
     "NoiseSchedule",
     "OneHotGaussianProcess",
+    "PocketClashes",
     "PolynomialSchedule",
     "PowerGrid",
     "Process",
+    "RadiusOfGyration",
     "Sampler",
     "StepOptions",
     "StreamNoise",

@@ -10,12 +10,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from moldiff.data.statistics import Statistics
+from moldiff.diffusion.bounded import BoundedProcess, masked_sum
 from moldiff.diffusion.noise import Noise
-from moldiff.diffusion.process import Process, StepOptions, expand, masked_mean
+from moldiff.diffusion.process import StepOptions, expand, masked_mean
 from moldiff.diffusion.schedule import LinearSchedule, NoiseSchedule
 
 
-class CategoricalProcess(Process):
+class CategoricalProcess(BoundedProcess):
     """q(x_t | x_0) = alpha delta(x_0) + (1 - alpha) prior (Austin 2021, D3PM; Campbell 2024, discrete flow matching).
 
     The prior is the marginal law of the training data (Vignac 2023), uniform, or one absorbing token, whose index is
@@ -126,6 +127,41 @@ class CategoricalProcess(Process):
         """See `Process`."""
         return self.weight * masked_mean(F.cross_entropy(output.transpose(1, 2), clean, reduction="none"), mask)
 
+    def prior_kl(self, clean: Int[Tensor, "B L"], mask: Bool[Tensor, "B L"]) -> Float[Tensor, " B"]:
+        """See `BoundedProcess`."""
+        alpha = self.schedule(torch.ones((), dtype=torch.float64, device=clean.device)).alpha
+        law = self.law.double() / self.law.double().sum()
+        last = alpha * F.one_hot(clean, self.num_classes + 1) + (1 - alpha) * law
+        return masked_sum(_kl(last, law), mask)
+
+    def step_kl(
+        self,
+        noisy: Int[Tensor, "B L"],
+        estimate: Float[Tensor, "B L K"],
+        clean: Int[Tensor, "B L"],
+        t: Float[Tensor, " B"],
+        s: Float[Tensor, " B"],
+        mask: Bool[Tensor, "B L"],
+    ) -> Float[Tensor, " B"]:
+        """See `BoundedProcess`: Austin 2021, eq. 1 and 4; of many short steps, the bound of Campbell 2022 (prop. 2)."""
+        alphas = self.schedule(t.double()).alpha, self.schedule(s.double()).alpha
+        truth = F.one_hot(clean, self.num_classes).double()
+        true, own = (_normalised(self._posterior(noisy, p, *alphas)) for p in (truth, estimate.double()))
+        return masked_sum(_kl(true, own), mask)
+
+    def reconstruction(
+        self,
+        noisy: Int[Tensor, "B L"],
+        estimate: Float[Tensor, "B L K"],
+        clean: Int[Tensor, "B L"],
+        t: Float[Tensor, " B"],
+        mask: Bool[Tensor, "B L"],
+    ) -> Float[Tensor, " B"]:
+        """See `BoundedProcess`: the step from t to the data."""
+        alpha = self.schedule(t.double()).alpha
+        own = _normalised(self._posterior(noisy, estimate.double(), alpha, torch.ones_like(alpha)))
+        return -masked_sum(own.gather(-1, clean[..., None])[..., 0].log(), mask)
+
 
 def draw(weights: Float[Tensor, "*S K"], uniform: Float[Tensor, "*S"]) -> Int[Tensor, "*S"]:
     """Draw classes in proportion to the weights by inverting their cumulative sum."""
@@ -136,3 +172,13 @@ def draw(weights: Float[Tensor, "*S K"], uniform: Float[Tensor, "*S"]) -> Int[Te
 def sharpen(probabilities: Float[Tensor, "*S K"], temperature: float) -> Float[Tensor, "*S K"]:
     """Probabilities whose logits are divided by a temperature."""
     return (probabilities.clamp(min=1e-12).log() / temperature).softmax(-1)
+
+
+def _normalised(weights: Tensor) -> Tensor:
+    return weights / weights.sum(-1, keepdim=True)
+
+
+def _kl(first: Tensor, second: Tensor) -> Tensor:
+    """Relative entropy of class probabilities, in nats; infinite where the second excludes what the first does not."""
+    terms: Tensor = torch.special.xlogy(first, first) - torch.special.xlogy(first, second)
+    return terms.sum(-1)

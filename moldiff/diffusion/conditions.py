@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypedDict
 
@@ -10,13 +11,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from moldiff.diffusion.classifier_free import GuidedDenoiser
 from moldiff.diffusion.fixed import FixedAtoms
-from moldiff.diffusion.guidance import GuidedDenoiser
+from moldiff.diffusion.guidance import Guide, GuidedProcess
+from moldiff.diffusion.guides import PocketClashes
 from moldiff.diffusion.inpainting import FixedProcess
-from moldiff.diffusion.joint import JointProcess
 from moldiff.diffusion.model import Model
+from moldiff.diffusion.placement import PlacedProcess
 from moldiff.diffusion.properties import Asked, target_of, targets
-from moldiff.diffusion.sampler import Sampler
+from moldiff.diffusion.sampler import MoleculeProcess, Sampler
 from moldiff.diffusion.site import Site
 from moldiff.models.denoiser import FIELDS, Context, Denoiser, EncodedProperties
 
@@ -31,12 +34,16 @@ class Conditions(TypedDict, total=False):
         value for each molecule; in the units of the data (QM9: eV, Bohr^3, D, cal/mol/K).
     guidance_scale: how far conditions (properties, site) are followed: 1 as trained, 0 not at all, more than 1 closer
         than in training, at twice the cost (see `GuidedDenoiser`).
+    guides: energies of the clean molecule whose gradients pull at it (see `Guide`), such as `RadiusOfGyration(3.0)`.
+    avoid_clashes: scale of the guide `PocketClashes` for the atoms of the site; 0, None: without it.
     """
 
     site: Site | None
     fixed: FixedAtoms | None
     properties: Asked | None
     guidance_scale: float
+    guides: Sequence[Guide] | None
+    avoid_clashes: float | None
 
 
 @dataclass(frozen=True)
@@ -44,9 +51,10 @@ class Dressed:
     """The parts of a model as a sampler takes them under some conditions."""
 
     denoiser: Denoiser
-    process: JointProcess | FixedProcess
+    process: MoleculeProcess
     sampler: Sampler
     context: Context
+    around: bool = False  # whether molecules are drawn around fixed atoms, in rounds
 
     def context_of(self, molecules: Int[Tensor, " B"]) -> Context:
         """What the network knows of some of the molecules."""
@@ -57,14 +65,17 @@ class Dressed:
 
 
 @torch.inference_mode()
-def dress(model: Model, conditions: Conditions, num_samples: int) -> Dressed:
+def dress(model: Model, conditions: Conditions, num_samples: int = 1) -> Dressed:
     """Prepare a model for some conditions; what does not change from batch to batch is computed here.
+
+    `num_samples`: molecules that may have properties of their own.
 
     Raises:
         ValueError: if the model cannot fulfil a condition.
     """
     site, fixed = conditions.get("site"), conditions.get("fixed")
-    process: JointProcess | FixedProcess = model.process
+    process: MoleculeProcess = model.process
+    guides = [*(conditions.get("guides") or ()), *_clash_guide(model, conditions)]
     device = next(model.denoiser.parameters()).device
     if fixed is not None:
         if model.process.processes.keys() != set(FIELDS):
@@ -72,17 +83,13 @@ def dress(model: Model, conditions: Conditions, num_samples: int) -> Dressed:
             raise ValueError(f"fixed atoms need a model of {', '.join(FIELDS)}: got {got}")
         shift = torch.zeros(3) if site is None else -site.centre
         process = FixedProcess(model.process, fixed.moved(shift, device), in_place=site is not None)
-    properties, scale = conditions.get("properties") or {}, float(conditions.get("guidance_scale", 1.0))
-    if not math.isfinite(scale) or scale < 0 or (scale != 1 and site is None and not properties):
-        raise ValueError(
-            f"guidance_scale must be a number from 0 on, and 1 without properties or a pocket to follow: got {scale:g}"
-        )
-    context = _context(model, site if scale else None)
-    if properties:
-        asked = targets(properties, model.denoiser.properties, model.statistics, num_samples).to(device)
-        context = replace(context, properties=_encoded(model, asked) if scale else None)
-    denoiser = model.denoiser if scale in (0, 1) else GuidedDenoiser(model.denoiser, scale)
-    return Dressed(denoiser, process, model.sampler, context)
+    elif site is not None:
+        process = PlacedProcess(model.process)
+    if guides:
+        centre = None if site is None else site.centre.to(device)
+        process = GuidedProcess(process, guides, centre, 0 if fixed is None else len(fixed))
+    denoiser, context = _conditioned(model, conditions, num_samples)
+    return Dressed(denoiser, process, model.sampler, context, fixed is not None)
 
 
 def notes_of(conditions: Conditions, molecule: int) -> dict[str, str]:
@@ -93,9 +100,36 @@ def notes_of(conditions: Conditions, molecule: int) -> dict[str, str]:
     return notes if scale == 1 else {**notes, "moldiff_guidance_scale": f"{scale:g}"}
 
 
+def _clash_guide(model: Model, conditions: Conditions) -> list[Guide]:
+    site, scale = conditions.get("site"), conditions.get("avoid_clashes")
+    if not scale:
+        return []
+    if site is None or not 0 < scale < math.inf:
+        raise ValueError(
+            f"avoid_clashes needs a pocket and a positive scale: got {scale}; give a site, and 1 to begin with"
+        )
+    return [PocketClashes(site.atoms, model.statistics.vocabulary, scale)]
+
+
+def _conditioned(model: Model, conditions: Conditions, num_samples: int) -> tuple[Denoiser, Context]:
+    """The network, guided if need be, and what it knows besides the noisy molecules."""
+    site, properties = conditions.get("site"), conditions.get("properties") or {}
+    scale = float(conditions.get("guidance_scale", 1.0))
+    if not math.isfinite(scale) or scale < 0 or (scale != 1 and site is None and not properties):
+        raise ValueError(
+            f"guidance_scale must be a number from 0 on, and 1 without properties or a pocket to follow: got {scale:g}"
+        )
+    context = _context(model, site if scale else None)
+    if properties:
+        asked = targets(properties, model.denoiser.properties, model.statistics, num_samples)
+        asked = asked.to(next(model.denoiser.parameters()).device)
+        context = replace(context, properties=_encoded(model, asked) if scale else None)
+    return model.denoiser if scale in (0, 1) else GuidedDenoiser(model.denoiser, scale), context
+
+
 def _encoded(model: Model, asked: Float[Tensor, "A C"]) -> EncodedProperties:
     """Each row by itself: in a product of matrices it would be rounded as their number wants it."""
-    parts = [model.denoiser.prepare(Context(properties=row)).properties for row in asked.split(1)]
+    parts = [model.denoiser.prepare(Context(properties=row)).properties for row in torch.split(asked, 1)]
     return EncodedProperties(torch.cat([part.vectors for part in parts if isinstance(part, EncodedProperties)]))
 
 

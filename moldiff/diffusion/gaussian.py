@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -9,15 +10,16 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from moldiff.diffusion.alignment import align
+from moldiff.diffusion.bounded import BoundedProcess, masked_sum
 from moldiff.diffusion.noise import Noise
-from moldiff.diffusion.process import Process, StepOptions, expand, masked_mean
+from moldiff.diffusion.process import StepOptions, expand, masked_mean
 from moldiff.diffusion.schedule import LinearSchedule, NoiseSchedule, ScheduleValues
 from moldiff.nn.geometry import centred
 
 Parameterisation = Literal["x0", "eps", "v"]
 
 
-class GaussianProcess(Process):
+class GaussianProcess(BoundedProcess):
     """x_t = alpha x_0 + sigma eps with centred normal eps of standard deviation `scale` (Hoogeboom 2022, section 3.1).
 
     The output of the network is the clean coordinates (x0), the noise (eps) or the velocity d_alpha x_0 + d_sigma eps
@@ -68,8 +70,17 @@ class GaussianProcess(Process):
         eps = self.draw(clean, mask, noise)
         if self.align_noise:
             eps = align(eps, clean, mask, turn=self.align_noise != "permutation")
+        return self._mix(clean, eps, t)
+
+    def diffuse(
+        self, clean: Float[Tensor, "B L K"], t: Float[Tensor, " B"], mask: Bool[Tensor, "B L"], noise: Noise
+    ) -> Float[Tensor, "B L K"]:
+        """See `BoundedProcess`: the noise is not aligned. `clean` must be centred."""
+        return self._mix(clean, self.draw(clean, mask, noise), t)
+
+    def _mix(self, clean: Tensor, eps: Tensor, t: Tensor) -> Tensor:
         at = self.schedule(t)
-        return expand(at.alpha, clean) * clean + expand(at.sigma, clean) * eps
+        return (expand(at.alpha, clean) * clean + expand(at.sigma, clean) * eps).to(clean.dtype)
 
     def estimate(
         self,
@@ -136,6 +147,52 @@ class GaussianProcess(Process):
         # sensitivity of each quantity to x0, at fixed x_t
         weight = (1 / self._sensitivity(at, self.loss_target) + self.loss_floor) ** -2
         return self.weight * weight * error / self._sensitivity(at, self.parameterisation) ** 2
+
+    def prior_kl(self, clean: Float[Tensor, "B L K"], mask: Bool[Tensor, "B L"]) -> Float[Tensor, " B"]:
+        """See `BoundedProcess`."""
+        at = self.schedule(torch.ones(len(clean), dtype=torch.float64, device=clean.device))
+        spread = (at.sigma**2 - 1) / 2 - at.sigma.log()
+        return self._dimension(clean, mask) * spread + at.alpha**2 * self._distance(clean, 0 * clean, mask) / 2
+
+    def step_kl(
+        self,
+        noisy: Float[Tensor, "B L K"],
+        estimate: Float[Tensor, "B L K"],
+        clean: Float[Tensor, "B L K"],
+        t: Float[Tensor, " B"],
+        s: Float[Tensor, " B"],
+        mask: Bool[Tensor, "B L"],
+    ) -> Float[Tensor, " B"]:
+        """See `BoundedProcess`: (SNR(s) - SNR(t)) |x_0 - estimate|^2 / 2 (Kingma 2021, section 4; Hoogeboom 2022)."""
+        now, then = self.schedule(t.double()), self.schedule(s.double())
+        gain = (then.alpha / then.sigma) ** 2 - (now.alpha / now.sigma) ** 2
+        return gain * self._distance(clean, estimate, mask) / 2
+
+    def reconstruction(
+        self,
+        noisy: Float[Tensor, "B L K"],
+        estimate: Float[Tensor, "B L K"],
+        clean: Float[Tensor, "B L K"],
+        t: Float[Tensor, " B"],
+        mask: Bool[Tensor, "B L"],
+    ) -> Float[Tensor, " B"]:
+        """See `BoundedProcess`: a normal law around the estimate, of standard deviation scale sigma / alpha.
+
+        With its constants, in the subspace of zero centre of mass (Hoogeboom 2022, zeroth likelihood term).
+        """
+        at = self.schedule(t.double())
+        width = at.sigma / at.alpha
+        constant = (self.scale * width).log() + math.log(2 * math.pi) / 2
+        return self._dimension(clean, mask) * constant + self._distance(clean, estimate, mask) / width**2 / 2
+
+    def _dimension(self, clean: Tensor, mask: Tensor) -> Tensor:
+        """Of the space that the noise of each molecule lies in: (N - 1) K if it is centred."""
+        count = mask.sum(1)
+        return clean.shape[-1] * ((count - 1).clamp(min=0) if self.centre else count).double()
+
+    def _distance(self, x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
+        """Sum of the squared distances of each molecule, in units of the scale."""
+        return masked_sum((x.double() - y.double()).square().sum(-1), mask) / self.scale**2
 
     @staticmethod
     def _sensitivity(at: ScheduleValues, quantity: Parameterisation) -> Float[Tensor, " B"]:

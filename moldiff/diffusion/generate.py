@@ -15,10 +15,12 @@ from moldiff.chem.whole import is_whole
 from moldiff.data.batch import MolBatch
 from moldiff.data.molecules import to_arrays
 from moldiff.diffusion.conditions import Conditions, Dressed, dress
-from moldiff.diffusion.inpainting import FixedProcess, sample_around
+from moldiff.diffusion.inpainting import sample_around
 from moldiff.diffusion.model import Model
 from moldiff.diffusion.noise import MoleculeNoise
+from moldiff.diffusion.part import ALL, Part
 from moldiff.diffusion.properties import sizes_of, target_of
+from moldiff.diffusion.site import Site
 from moldiff.diffusion.size_prior import SizePrior
 
 
@@ -38,6 +40,7 @@ def generate(
     num_atoms: int | Sequence[int] | None = None,
     batch_size: int = 64,
     bfloat16: bool = False,
+    part: Part = ALL,
     **conditions: Unpack[Conditions],
 ) -> Iterator[SampledBatch]:
     """Draw molecules on the model's device and give each batch when it is finished.
@@ -46,7 +49,7 @@ def generate(
     which would be rounded otherwise in a padded row, does not depend on its company.
 
     Molecule i depends on the model, the seed, the number of steps and i only. Arguments as in
-    `MoleculeGenerator.sample`.
+    `MoleculeGenerator.sample`; `part`: which of the molecules are drawn.
     """
     for name, value in (("num_samples", num_samples), ("batch_size", batch_size)):
         if value < 1:
@@ -55,17 +58,30 @@ def generate(
         raise ValueError(f"seed must be an integer of 64 bits: got {seed}; choose a smaller one")
     if num_steps is not None and num_steps < 1:
         raise ValueError(f"num_steps must be at least 1: got {num_steps}; the model's default is {model.num_steps}")
-    site = conditions.get("site")
-    dressed = dress(model, conditions, num_samples)
+    dressed, site = dress(model, conditions, num_samples), conditions.get("site")
     sizes = _sizes(model, num_samples, seed, num_atoms, conditions)
-    for size in sorted(set(sizes.tolist()), reverse=True):
-        same = (sizes == size).nonzero().flatten()
-        for first in range(0, len(same), batch_size):
-            chosen = same[first : first + batch_size]
-            batch = _denoise(model, size, chosen, seed, num_steps or model.num_steps, bfloat16, dressed)
-            if site is not None:
-                batch = batch.replace(pos=batch.pos + site.centre.to(batch.pos))
-            yield SampledBatch(tuple(chosen.tolist()), tuple(to_arrays(batch, model.statistics.vocabulary)))
+    for chosen in part.of(_batches(sizes, batch_size)):
+        size = int(sizes[chosen[0]])
+        batch = _denoise(model, size, chosen, seed, num_steps or model.num_steps, bfloat16, dressed)
+        if site is not None:
+            batch = batch.replace(pos=batch.pos + site.centre.to(batch.pos))
+        drawn = zip(chosen.tolist(), to_arrays(batch, model.statistics.vocabulary), strict=True)
+        new = {index: molecule for index, molecule in drawn if index not in part.done}
+        yield SampledBatch(tuple(new), tuple(new.values()))
+
+
+def _batches(sizes: Tensor, batch_size: int) -> list[Tensor]:
+    """Indices of molecules of the same size, the largest first."""
+    same = [(sizes == size).nonzero().flatten() for size in sorted(set(sizes.tolist()), reverse=True)]
+    return [batch for indices in same for batch in torch.split(indices, batch_size)]
+
+
+def _histogram(model: Model, site: Site | None, target: Mapping[str, float]) -> Mapping[int, float]:
+    """How many atoms new molecules may have: as in the training data; in a pocket as ligands of similar ones."""
+    in_pockets = model.statistics.pocket_sizes
+    if site is not None and in_pockets is not None:
+        return in_pockets.histogram(site.pocket.pos[site.pocket.mask], site.centre)
+    return sizes_of(target, model.statistics)
 
 
 def _sizes(
@@ -89,22 +105,21 @@ def _sizes(
         return sizes.expand(num_samples)
     uniform = MoleculeNoise(seed, -1 - torch.arange(num_samples)).uniform(torch.empty(num_samples))  # own keys: < 0
     if all(isinstance(value, int | float) for value in asked.values()):
-        return _prior(model, target_of(asked, 0), num_fixed)(uniform)
-    each = [_prior(model, target_of(asked, i), num_fixed)(uniform[i : i + 1]) for i in range(num_samples)]
-    return torch.cat(each)
+        return _prior(_histogram(model, site, target_of(asked, 0)), model, num_fixed)(uniform)
+    histograms = (_histogram(model, site, target_of(asked, i)) for i in range(num_samples))
+    return torch.cat([_prior(h, model, num_fixed)(u) for h, u in zip(histograms, torch.split(uniform, 1), strict=True)])
 
 
-def _prior(model: Model, target: Mapping[str, float], num_fixed: int) -> SizePrior:
-    """Sizes that go with a target and hold the fixed atoms."""
-    histogram = {size: weight for size, weight in model.statistics.sizes.items() if size > num_fixed}
+def _prior(sizes: Mapping[int, float], model: Model, num_fixed: int) -> SizePrior:
+    """Sizes of molecules that hold the fixed atoms; if all that are likely are too small, others of the data."""
+    histogram = {size: count for size, count in sizes.items() if size > num_fixed}
+    histogram = histogram or {size: count for size, count in model.statistics.sizes.items() if size > num_fixed}
     if not histogram:
-        largest = max(model.statistics.sizes)
         raise ValueError(
-            f"got {num_fixed} fixed atoms; the largest molecule that the model was trained on has {largest}: give "
+            f"got {num_fixed} fixed atoms; the largest molecule that the model was trained on has {max(sizes)}: give "
             "num_atoms, or fix fewer atoms"
         )
-    likely = sizes_of(target, model.statistics) if target else histogram
-    return SizePrior({size: weight for size, weight in likely.items() if size > num_fixed} or histogram)
+    return SizePrior(histogram)
 
 
 @torch.inference_mode()
@@ -129,6 +144,6 @@ def _denoise(
     with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
         denoiser, process, sampler = dressed.denoiser, dressed.process, dressed.sampler
         context = dressed.context_of(indices.to(device))
-        if isinstance(process, FixedProcess):
+        if dressed.around:
             return sample_around(sampler, denoiser, process, mask, num_steps, noise, context, is_done)
         return sampler(denoiser, process, mask, num_steps, noise, context)

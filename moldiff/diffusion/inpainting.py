@@ -14,10 +14,11 @@ from moldiff.diffusion.alignment import Motion
 from moldiff.diffusion.fixed import FixedAtoms
 from moldiff.diffusion.joint import JointProcess
 from moldiff.diffusion.noise import Noise
+from moldiff.diffusion.placement import PlacedProcess
 from moldiff.diffusion.process import StepOptions, expand
-from moldiff.diffusion.sampler import Sampler, Start
+from moldiff.diffusion.sampler import MoleculeProcess, Sampler, Start
 from moldiff.models.denoiser import FIELDS, Context, Denoiser, Prediction
-from moldiff.nn.geometry import centred, mean_position
+from moldiff.nn.geometry import mean_position
 
 ROUNDS, RESTART = 10, 0.7  # measured with benchmarks/fixed_parts.py
 _BEYOND = 1.0  # how far new atoms lie from the middle of the open ends, in distances of that from the fragment's middle
@@ -34,7 +35,7 @@ class FixedProcess:
 
     def __init__(self, process: JointProcess, fixed: FixedAtoms, in_place: bool) -> None:
         """`in_place`: whether the frame of the fixed atoms is that of a pocket."""
-        self.process, self.fixed, self.in_place = process, fixed, in_place
+        self.process, self.placed, self.fixed, self.in_place = process, PlacedProcess(process), fixed, in_place
         self.known = process.encode(fixed.atoms)
 
     def signal(self, t: Float[Tensor, " T"]) -> Float[Tensor, " T"]:
@@ -47,9 +48,7 @@ class FixedProcess:
 
     def corrupt(self, clean: MolBatch, t: Float[Tensor, " B"], noise: Noise) -> MolBatch:
         """Molecules at time t, with the mean of the clean ones."""
-        mean = mean_position(clean.pos, clean.mask)
-        noisy = self.process.corrupt(clean.replace(pos=centred(clean.pos, clean.mask)), t, noise)
-        return self._with_known_tokens(noisy.replace(pos=noisy.pos + mean))
+        return self._with_known_tokens(self.placed.corrupt(clean, t, noise))
 
     def estimate(self, noisy: MolBatch, output: Prediction, t: Float[Tensor, " B"]) -> Prediction:
         """The clean estimate with the fixed atoms as given."""
@@ -77,10 +76,7 @@ class FixedProcess:
         options: StepOptions,
     ) -> MolBatch:
         """Go from time t to s <= t, with the mean of the estimate."""
-        mean = mean_position(estimate.pos, noisy.mask)
-        start = noisy.replace(pos=centred(noisy.pos, noisy.mask))
-        end = self.process.step(start, replace(estimate, pos=estimate.pos - mean), t, s, noise, options)
-        return self._with_known_tokens(end.replace(pos=end.pos + mean))
+        return self._with_known_tokens(self.placed.step(noisy, estimate, t, s, noise, options))
 
     def decode(self, estimate: Prediction, mask: Bool[Tensor, "B N"]) -> MolBatch:
         """The molecules in the frame of the fixed atoms, which are exactly as given."""
@@ -135,7 +131,7 @@ class FixedProcess:
 def sample_around(
     sampler: Sampler,
     denoiser: Denoiser,
-    process: FixedProcess,
+    process: MoleculeProcess,
     mask: Bool[Tensor, "B N"],
     num_steps: int,
     noise: Noise,

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from moldiff.data.batch import MolBatch
 from moldiff.data.statistics import Statistics
+from moldiff.diffusion.bounded import BoundedProcess
 from moldiff.diffusion.noise import Noise
 from moldiff.diffusion.process import Process, StepOptions
 from moldiff.diffusion.schedule import NoiseSchedule
@@ -48,16 +49,41 @@ class JointProcess(nn.Module):
 
     def corrupt(self, clean: MolBatch, t: Float[Tensor, " B"], noise: Noise) -> MolBatch:
         """Molecules at time t; the coordinates of `clean` must be centred (see `moldiff.diffusion.frame`)."""
+        values = self.fields(clean)
         noisy = MolBatch(clean.pos, None, None, None, clean.mask)
-        fields = {}
-        for name, process in self._items():
-            value = getattr(clean, name)
+        return noisy.replace(
+            **{name: p.corrupt(values[name], t, clean.mask_of(name), noise) for name, p in self._items()}
+        )
+
+    def fields(self, clean: MolBatch) -> dict[str, Tensor]:
+        """The fields that have processes.
+
+        Raises:
+            ValueError: if the data lack one.
+        """
+        values = {name: getattr(clean, name) for name, _ in self._items()}
+        for name, value in values.items():
             if value is None:
                 raise ValueError(
                     f"the data have no {name}, which the process needs: give data with {name}, or drop its process"
                 )
-            fields[name] = process.corrupt(value, t, clean.mask_of(name), noise)
-        return noisy.replace(**fields)
+        return values
+
+    def bounded(self) -> dict[str, BoundedProcess]:
+        """The processes by field.
+
+        Raises:
+            ValueError: if one of them has no variational bound.
+        """
+        found = {}
+        for name, process in self._items():
+            if not isinstance(process, BoundedProcess):
+                raise ValueError(
+                    f"{type(process).__name__}, the process of {name}, has no bound of the likelihood: derive it from "
+                    "BoundedProcess, or leave the bound out (--likelihood.num_times 0)"
+                )
+            found[name] = process
+        return found
 
     def estimate(self, noisy: MolBatch, output: Prediction, t: Float[Tensor, " B"]) -> Prediction:
         """The clean estimate that the output of a denoiser stands for."""

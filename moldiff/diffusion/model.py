@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +14,15 @@ from typing import Any
 
 import jsonargparse
 import torch
-import yaml
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import moldiff.models  # noqa: F401  # the classes that configs name by their short names
+from moldiff.chem.packed import check_zip
 from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.statistics import Statistics
+from moldiff.data.yaml_file import read_yaml
+from moldiff.diffusion.class_names import check_classes, class_paths
 from moldiff.diffusion.joint import JointProcess
 from moldiff.diffusion.process import Process
 from moldiff.diffusion.sampler import EulerSampler, Sampler
@@ -41,6 +45,8 @@ class ModelSpec:
         num_steps: int = 50,
     ) -> None:
         """Arguments as in `moldiff.training.DiffusionModule`."""
+        if num_steps < 1:
+            raise ValueError(f"num_steps must be at least 1: got {num_steps}")
         self.denoiser, self.processes = denoiser, processes
         self.sampler, self.num_steps = sampler or EulerSampler(), num_steps
 
@@ -60,27 +66,77 @@ class Model:
     config: Mapping[str, Any]  # spec and statistics, as in config.yaml; empty if the model cannot be written as one
 
 
-def read_model(path: Path) -> Model:
+def read_model(path: Path, trust: bool = False) -> Model:
     """Read a model folder (`model.safetensors` + `config.yaml`) or a training checkpoint; no pickled code is executed.
+
+    Args:
+        path: the folder or checkpoint.
+        trust: whether it may name classes from outside of this package, which can run any code.
 
     Raises:
         FileNotFoundError: if nothing, or not a model, is there.
-        ValueError: if the config and the weights do not fit.
+        ValueError: if the config and the weights do not fit, or a foreign class is named without trust.
     """
     path = Path(path)
     config = read_config(path)
+    statistics, weights = _statistics(config, path), read_weights(path)
+    spec = _read_spec(config["spec"], path, trust)
+    try:
+        with _at_most(2 * sum(weight.numel() for weight in weights.values()) + 100_000):
+            denoiser = spec.denoiser(statistics.vocabulary)
+        process = JointProcess(spec.processes, statistics)
+    except Exception as error:  # whatever a constructor raises on arguments that do not suit it
+        raise ValueError(
+            f"the config of the model at {path} cannot be built ({error}): export the model again"
+        ) from error
+    _put(weights, denoiser, path)
+    return Model(denoiser.eval(), process, spec.sampler, spec.num_steps, statistics, config)
+
+
+def _read_spec(values: dict[str, Any], path: Path, trust: bool) -> ModelSpec:
+    """The objects that the config of a model names."""
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(ModelSpec, None)
+    if not trust:
+        check_classes(values, path)
     try:
-        spec = parser.instantiate(parser.parse_object(deepcopy(config["spec"])))
-        built = ModelSpec(**vars(spec))
-    except (jsonargparse.ArgumentError, TypeError, KeyError) as error:
-        raise ValueError(f"the config of the model at {path} cannot be built: {error}") from error
-    statistics = _statistics(config, path)
-    denoiser = built.denoiser(statistics.vocabulary)
-    load_weights(denoiser, path)
-    process = JointProcess(built.processes, statistics)
-    return Model(denoiser.eval(), process, built.sampler, built.num_steps, statistics, config)
+        parsed = parser.parse_object(deepcopy(values))
+        named = sorted(class_paths(parsed.as_dict()))
+    except Exception as error:  # jsonargparse raises many kinds
+        raise ValueError(
+            f"the config of the model at {path} cannot be built ({error}): export the model again"
+        ) from error
+    if not trust:  # short names stand for classes that somebody has imported
+        check_classes(named, path)
+    try:
+        return ModelSpec(**vars(parser.instantiate(parsed)))
+    except Exception as error:  # whatever a constructor raises on arguments that do not suit it
+        raise ValueError(
+            f"the config of the model at {path} cannot be built ({error}): export the model again"
+        ) from error
+
+
+def _unbuildable(path: Path, error: Exception) -> ValueError:
+    reason = " ".join(str(error).split())[:500]
+    return ValueError(f"the config of the model at {path} cannot be built ({reason}): export the model again")
+
+
+@contextmanager
+def _at_most(limit: int) -> Iterator[None]:
+    """Stop the making of a network that has far more parameters than its file, before it fills the memory."""
+    total = 0
+
+    def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal total
+        total += 0 if parameter is None else parameter.numel()
+        if total > limit:
+            raise ValueError(f"it makes a network of more than {limit:,} parameters; the weights are of a smaller one")
+
+    hook = torch.nn.modules.module.register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -90,10 +146,7 @@ def read_config(path: Path) -> dict[str, Any]:
             raise FileNotFoundError(
                 f"no model at {path}: got a folder without {CONFIG}; expected one made by `moldiff export`"
             )
-        try:
-            config = yaml.safe_load((path / CONFIG).read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path / CONFIG} is no YAML ({error}): export the model again") from error
+        config = read_yaml(path / CONFIG)
         if not isinstance(config, dict) or not all(isinstance(config.get(k), dict) for k in ("spec", "statistics")):
             raise ValueError(
                 f"{path / CONFIG} is no config of a model: expected the keys spec and statistics; use a folder made by "
@@ -128,6 +181,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"no model at {path}: expected a model folder, or a .ckpt file")
     try:
+        if zipfile.is_zipfile(path):
+            check_zip(path)
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for damaged or unsafe files
         unsafe = re.search(r"GLOBAL:? (\S+)", str(error))
@@ -141,6 +196,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(checkpoint, dict) or not {"state_dict", "hyper_parameters", "statistics"} <= set(checkpoint):
         got = sorted(map(str, checkpoint)) if isinstance(checkpoint, dict) else type(checkpoint).__name__
         raise ValueError(f"{path} is no checkpoint of `moldiff fit`: got {got}; give one that is")
+    if not all(
+        isinstance(checkpoint[key], dict) for key in ("state_dict", "hyper_parameters", "statistics")
+    ) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in checkpoint["state_dict"].items()
+    ):
+        raise ValueError(f"{path} is a damaged checkpoint: got no names and weights in it; give another")
     return checkpoint
 
 
@@ -165,12 +226,17 @@ def load_weights(denoiser: nn.Module, path: Path, may_lack: Sequence[str] = ()) 
 
     Weights whose names begin with one of `may_lack` stay as they are if the model has none of them, which is logged.
     """
-    weights, own = read_weights(path), denoiser.state_dict()
-    lacking = {k: v for k, v in own.items() if k.startswith(tuple(may_lack)) and k not in weights}
-    parts = sorted({name.split(".")[0] for name in lacking})
+    weights = read_weights(path)
+    lacking = {k: v for k, v in denoiser.state_dict().items() if k.startswith(tuple(may_lack)) and k not in weights}
     if lacking and not any(name.startswith(tuple(may_lack)) for name in weights):
-        _logger.warning("the model at %s has no weights for %s: they begin without effect", path, ", ".join(parts))
+        parts = ", ".join(sorted({name.split(".")[0] for name in lacking}))
+        _logger.warning("the model at %s has no weights for %s: they begin without effect", path, parts)
         weights = {**weights, **lacking}
+    _put(weights, denoiser, path)
+
+
+def _put(weights: dict[str, Tensor], denoiser: nn.Module, path: Path) -> None:
+    own = denoiser.state_dict()
     got, expected = ({name: tuple(w.shape) for name, w in state.items()} for state in (weights, own))
     wrong = sorted(name for name in {**expected, **got} if got.get(name) != expected.get(name))
     if wrong:
@@ -178,4 +244,7 @@ def load_weights(denoiser: nn.Module, path: Path, may_lack: Sequence[str] = ()) 
             f"the weights at {path} are of another network: {len(wrong)} differ, for example {wrong[0]}: got "
             f"{got.get(wrong[0], 'none')}, expected {expected.get(wrong[0], 'none')}; use its own settings"
         )
-    denoiser.load_state_dict(weights)
+    try:
+        denoiser.load_state_dict(weights)
+    except RuntimeError as error:  # a kind of numbers that cannot be converted
+        raise ValueError(f"the weights at {path} cannot be used: {error}; export the model again") from error

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import yaml
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from moldiff.diffusion.model import CARD, CONFIG, WEIGHTS, Model
@@ -49,7 +50,11 @@ def write_model(model: Model, folder: Path, card: str) -> None:
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    save_file({k: v.detach().cpu().contiguous() for k, v in model.denoiser.state_dict().items()}, partial / WEIGHTS)
+    weights = {name: value.detach().cpu().contiguous() for name, value in model.denoiser.state_dict().items()}
+    try:
+        save_file(weights, partial / WEIGHTS)
+    except SafetensorError as error:
+        raise OSError(f"{partial / WEIGHTS} could not be written ({error}): make room") from error
     (partial / CONFIG).write_text(yaml.safe_dump(dict(model.config), sort_keys=False), encoding="utf-8")
     (partial / CARD).write_text(card, encoding="utf-8")
     partial.rename(folder)

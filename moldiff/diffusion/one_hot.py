@@ -8,13 +8,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from moldiff.data.statistics import Statistics
+from moldiff.diffusion.bounded import BoundedProcess, masked_sum
 from moldiff.diffusion.gaussian import GaussianProcess, Parameterisation
 from moldiff.diffusion.noise import Noise
-from moldiff.diffusion.process import Process, StepOptions
+from moldiff.diffusion.process import StepOptions, expand
 from moldiff.diffusion.schedule import NoiseSchedule, PolynomialSchedule
 
 
-class OneHotGaussianProcess(Process):
+class OneHotGaussianProcess(BoundedProcess):
     """Classes as one-hot vectors times `scale`, noised to a standard normal law (Hoogeboom 2022, section 3.2)."""
 
     def __init__(
@@ -99,3 +100,46 @@ class OneHotGaussianProcess(Process):
     ) -> Float[Tensor, " B"]:
         """See `Process`."""
         return self.gaussian.loss(output, self.encode(clean), noisy, t, mask)
+
+    def prior_kl(self, clean: Int[Tensor, "B L"], mask: Bool[Tensor, "B L"]) -> Float[Tensor, " B"]:
+        """See `BoundedProcess`."""
+        return self.gaussian.prior_kl(self.encode(clean), mask)
+
+    def step_kl(
+        self,
+        noisy: Float[Tensor, "B L K"],
+        estimate: Float[Tensor, "B L K"],
+        clean: Int[Tensor, "B L"],
+        t: Float[Tensor, " B"],
+        s: Float[Tensor, " B"],
+        mask: Bool[Tensor, "B L"],
+    ) -> Float[Tensor, " B"]:
+        """See `BoundedProcess`."""
+        return self.gaussian.step_kl(noisy, estimate, self.encode(clean), t, s, mask)
+
+    def reconstruction(
+        self,
+        noisy: Float[Tensor, "B L K"],
+        estimate: Float[Tensor, "B L K"],
+        clean: Int[Tensor, "B L"],
+        t: Float[Tensor, " B"],
+        mask: Bool[Tensor, "B L"],
+    ) -> Float[Tensor, " B"]:
+        """See `BoundedProcess`: from the noisy field, not the estimate (Hoogeboom 2022, categorical features).
+
+        The weight of a class is the integral of a normal law around its component from 1/2 to 3/2, in units of `scale`.
+        """
+        at = self.gaussian.schedule(t.double())
+        alpha, sigma = expand(at.alpha * self.scale, noisy), expand(at.sigma, noisy)
+        distance = noisy.double() / alpha - 1
+        width = sigma / alpha
+        weights = _log_mass((distance.abs() - 0.5) / width, (distance.abs() + 0.5) / width)
+        chosen = weights.log_softmax(-1).gather(-1, clean[..., None])[..., 0]
+        return -masked_sum(chosen, mask)
+
+
+def _log_mass(low: Tensor, high: Tensor) -> Tensor:
+    """Logarithm of a standard normal law's integral from low to high, for low + high >= 0; exact far from 0, too."""
+    near: Tensor = torch.special.log_ndtr(-low)
+    far: Tensor = torch.special.log_ndtr(-high)
+    return near + torch.log1p(-torch.exp(far - near))

@@ -29,6 +29,9 @@ class MoleculeProcess(Protocol):
     def prior(self, mask: Bool[Tensor, "B N"], noise: Noise) -> MolBatch:
         """Molecules at t = 1, of the sizes that the mask tells."""
 
+    def corrupt(self, clean: MolBatch, t: Float[Tensor, " B"], noise: Noise) -> MolBatch:
+        """Molecules at time t."""
+
     def estimate(self, noisy: MolBatch, output: Prediction, t: Float[Tensor, " B"]) -> Prediction:
         """The clean estimate that the output of a denoiser stands for."""
 

@@ -27,6 +27,7 @@ class Site:
 
     pocket: PocketBatch  # one pocket, Å
     centre: Float[Tensor, "3"]  # Å, in the pocket's frame
+    atoms: Pocket  # the heavy atoms of the pocket, whatever its level
     num_atoms: int | None = None  # heavy atoms of the reference ligand, if there is one
 
 
@@ -57,6 +58,7 @@ def find_site(
     return Site(
         PocketTable.from_pockets([near], level).batch([0]),
         torch.tensor(points.mean(0), dtype=torch.float32),
+        near,
         None if reference_ligand is None else len(points),
     )
 

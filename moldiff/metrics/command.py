@@ -7,17 +7,35 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import joblib
+from rdkit import Chem
 
 from moldiff.chem.files import WITHOUT_BONDS, Bonds, read_molecules
+from moldiff.chem.record_file import RecordFile
 from moldiff.metrics.evaluation import evaluate
 from moldiff.metrics.groups import DEFAULT_METRICS, check_metrics
 from moldiff.metrics.report import Report, check_output
 
 FEW = 500
 """Molecules that are not worth the start of worker processes for the quick scores."""
+_NAMED = 10  # so many records are named
+
+LARGE = 2**26
+"""Bytes of an .sdf file whose molecules are read one by one, twice or more, in place of all at once."""
 
 BOND_RULES: dict[Bonds, str] = {"rdkit": "RDKit's rdDetermineBonds", "edm": "EDM's table of distances"}
 """How bonds are found, in words."""
+
+
+def unreadable(molecules: Sequence[Chem.Mol | None]) -> list[str]:
+    """A note that counts and names the records of a file that hold no molecule; empty if all do."""
+    places = [str(number) for number, mol in enumerate(molecules, 1) if mol is None]
+    if not places:
+        return []
+    more = ", ..." if len(places) > _NAMED else ""
+    return [
+        f"{len(places):,} of {len(molecules):,} records are unreadable or without atoms: record "
+        f"{', '.join(places[:_NAMED])}{more}"
+    ]
 
 
 def run_evaluate(
@@ -49,7 +67,8 @@ def run_evaluate(
     if out is not None:
         check_output(out, overwrite)
     check_metrics(metrics)
-    mols = read_molecules(molecules, bonds)
+    large = molecules.name.lower().endswith(".sdf") and molecules.is_file() and molecules.stat().st_size > LARGE
+    mols = RecordFile(molecules) if large else read_molecules(molecules, bonds)
     if workers is None:
         quick = len(mols) < FEW and set(metrics) <= set(DEFAULT_METRICS)
         workers = 1 if quick else joblib.cpu_count()
@@ -59,6 +78,8 @@ def run_evaluate(
         report = report.with_note(
             f"the file holds no bonds: those of the strict rule and of the geometry are perceived by {rule}"
         )
+    for note in unreadable(mols):
+        report = report.with_note(note)
     sys.stdout.write(f"{molecules}: {report}\n")
     if out is not None:
         report.write_json(out, overwrite)

@@ -9,6 +9,7 @@ from rdkit import Chem
 
 from moldiff.chem.arrays import MoleculeArrays, to_mol
 from moldiff.chem.files import read_molecules
+from moldiff.chem.record_file import RecordFile
 from moldiff.metrics.calibration import OF_ONE_SIZE, Calibration
 from moldiff.metrics.distributions import count_quantities, noise_floors
 from moldiff.metrics.edm import EDMScores
@@ -35,7 +36,8 @@ def evaluate(
 
     Args:
         molecules: with explicit hydrogens and coordinates, sanitized or not; they are not changed. The strict rule
-            takes the bonds that a molecule carries; those of `MoleculeArrays` without bonds are perceived.
+            takes the bonds that a molecule carries; those of `MoleculeArrays` without bonds are perceived. Those of a
+            `RecordFile` are read one by one.
         reference: what novelty is judged by, and distributions are compared with: "qm9" (training molecules; test
             molecules), a file (see `read_molecules`), a `Reference` (for novelty only), or None.
         requested: number of molecules that were asked for, if it is more than there are in `molecules`.
@@ -50,7 +52,7 @@ def evaluate(
     """
     total = requested_count(len(molecules), requested)
     check_metrics(metrics)
-    mols = list(_as_mols(molecules))
+    mols = molecules if isinstance(molecules, RecordFile) else list(_as_mols(molecules))
     if isinstance(reference, str | os.PathLike):
         name = os.fspath(reference)
         reference = load_reference(name)
@@ -65,7 +67,7 @@ def evaluate(
         strict=StrictScores.of([v.strict for v in judged], reference.smiles if reference else None, total),
         sizes=Sizes.of([verdict.num_atoms for verdict in there], [verdict.num_heavy for verdict in there]),
         reference=reference.name if reference else None,
-        notes=(*_reference_notes(reference), *_molecule_notes(mols, judged), *passes.notes),
+        notes=(*_reference_notes(reference), *_molecule_notes(judged), *passes.notes),
         connected=Share(sum(verdict.num_fragments == 1 for verdict in judged), total, "requested"),
         calibration=sample.calibration if sample else None,
         **groups,
@@ -126,10 +128,10 @@ def _reference_notes(reference: Reference | None) -> list[str]:
     return notes
 
 
-def _molecule_notes(mols: Sequence[Chem.Mol | None], judged: Sequence[Verdict]) -> Iterator[str]:
+def _molecule_notes(judged: Sequence[Verdict]) -> Iterator[str]:
     bare = sum(0 < v.num_atoms == v.num_heavy and v.strict.cause is Cause.RADICAL for v in judged)
     if bare:
         yield f"{bare:,} molecules lack all hydrogens, which both rules expect as atoms with coordinates"
-    flat = sum(mol is not None and mol.GetNumAtoms() > 0 and mol.GetNumConformers() == 0 for mol in mols)
+    flat = sum(verdict.num_atoms > 0 and not verdict.has_coordinates for verdict in judged)
     if flat:
         yield f"{flat:,} molecules have no coordinates, which EDM's rule counts as failed"

@@ -52,6 +52,7 @@ class Verdict:
     num_atoms: int = 0
     num_heavy: int = 0
     num_fragments: int = 0
+    has_coordinates: bool = False
 
 
 def judge(mol: Chem.Mol | None) -> Verdict:
@@ -59,7 +60,22 @@ def judge(mol: Chem.Mol | None) -> Verdict:
     if mol is None:
         return Verdict()
     fragments = len(Chem.GetMolFrags(mol))
-    return Verdict(edm_verdict(mol), strict_verdict(mol), mol.GetNumAtoms(), mol.GetNumHeavyAtoms(), fragments)
+    sizes = (mol.GetNumAtoms(), mol.GetNumHeavyAtoms(), fragments)
+    return Verdict(edm_verdict(mol), strict_verdict(mol), *sizes, has_coordinates=mol.GetNumConformers() > 0)
+
+
+@dataclass(frozen=True)
+class Picked(Sequence[Any]):
+    """Some of the molecules, each of which is taken (and read, if it is in a file) when it is asked for."""
+
+    mols: Sequence[Chem.Mol | None]
+    places: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, k: Any) -> Any:
+        return [self.mols[place] for place in self.places[k]] if isinstance(k, slice) else self.mols[self.places[k]]
 
 
 @dataclass
@@ -79,7 +95,7 @@ class Passes:
         self, name: str, function: Callable[[Any], Any], places: Sequence[int], items: Sequence[Any] | None = None
     ) -> list[Any]:
         """`function` of the molecules at these places, or of the items that stand for them; None where it failed."""
-        results = run_each(function, [self.mols[k] for k in places] if items is None else items, name, self.workers)
+        results = run_each(function, Picked(self.mols, places) if items is None else items, name, self.workers)
         named = [f"{self._title(places[k])} ({fault})" for k, fault in list(results.faults.items())[:_NAMED]]
         if named:
             more = ", ..." if len(results.faults) > _NAMED else ""
@@ -103,7 +119,7 @@ def group_scores(
     """The groups that were asked for, by their name in a `Report`; what compares needs a reference sample."""
     valid = [k for k, verdict in enumerate(verdicts) if verdict.strict.smiles is not None]
     smiles = tuple(str(verdicts[k].strict.smiles) for k in valid)
-    placed = [k for k in valid if passes.mols[k].GetNumConformers()]  # type: ignore[union-attr]  # valid: not None
+    placed = [k for k in valid if verdicts[k].has_coordinates]
     flat: list[None] = [None] * (len(valid) - len(placed))
     out: dict[str, Any] = {}
     lacking = {"geometry": sample is None or sample.profile is None, "fcd": sample is None}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from moldiff.chem.text_file import write_text
 from moldiff.metrics.calibration import Calibration
 from moldiff.metrics.distributions import Distance, DistributionScores
 from moldiff.metrics.diversity import DiversityScores
@@ -110,9 +111,7 @@ class Report:
 def write_json(values: Mapping[str, Any], path: Path, overwrite: bool = False) -> None:
     """Write values as JSON, in one step; errors as `check_output`."""
     check_output(path, overwrite)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_text(path, json.dumps(values, indent=2, allow_nan=False) + "\n")
 
 
 def check_output(path: Path, overwrite: bool) -> None:

@@ -11,15 +11,21 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins import CheckpointIO
 from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning import Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 import moldiff.models
 import moldiff.training  # noqa: F401  # the classes that configs name by their short names
 from moldiff.data import MoleculeDataModule
-from moldiff.diffusion.model import read_checkpoint
+from moldiff.data.yaml_file import read_yaml
+from moldiff.diffusion.class_names import check_classes, class_paths
+from moldiff.diffusion.model import SPEC_KEYS, read_checkpoint
 from moldiff.diffusion.precision import use_bfloat16
 from moldiff.diffusion.process_settings import prepare_process
+from moldiff.training.atomic_checkpoint import AtomicCheckpointIO
+from moldiff.training.likelihood import Likelihood
 from moldiff.training.module import DiffusionModule
 
 _NOISE = (  # warnings of Lightning that a user can do nothing about: what they warn of is meant, or harmless
@@ -62,28 +68,49 @@ def run_trainer(arguments: list[str], module: type[pl.LightningModule] = Diffusi
 class TrainingCLI(LightningCLI):
     """LightningCLI without `predict`, for which there is `moldiff sample`.
 
-    It chooses mixed precision where the hardware is fast at it and the config names none, explains unreadable
-    checkpoints, and refuses to put a new run beside the checkpoints of another one.
+    It chooses mixed precision where the hardware is fast at it and the config names none, writes checkpoints in one
+    step, explains unreadable ones, and refuses to put a new run beside the checkpoints of another one.
     """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> TrainingCLI:
+        """Itself. The module's `denoiser` refers to it, and averaged weights copy the module: not trainer and data."""
+        return self
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
         """The commands, and the trainer's arguments that are no options of them."""
         return {name: skipped for name, skipped in LightningCLI.subcommands().items() if name != "predict"}
 
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Options of the bound that `validate` and `test` log, in any config."""
+        parser.add_lightning_class_args(Likelihood, "likelihood")
+
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the arguments that were handed over, whatever `sys.argv` holds; check them."""
+        for argument in args:
+            file = Path(argument.partition("=")[2] if argument.startswith("--") else argument)
+            if file.suffix in (".yaml", ".yml") and file.is_file():
+                read_yaml(file)  # jsonargparse would work on bombs for ever
         self.config = parser.parse_args(args)
         config = self.config[self.config.subcommand]
         checkpoint = config.get("ckpt_path")
         if checkpoint and Path(checkpoint).is_file():
-            read_checkpoint(Path(checkpoint))
+            _check_checkpoint(Path(checkpoint), class_paths(config.model.as_dict()))
+        config.weights_only = True
         if self.config.subcommand != "fit" and not checkpoint and not config.model.get("init_from"):
             raise ValueError("got no model: give --ckpt_path FILE.ckpt, or --model.init_from FOLDER")
         if config.trainer.precision is None:
             gpu = torch.cuda.is_available() and config.trainer.accelerator in ("auto", "gpu", "cuda")
             fast = use_bfloat16(torch.device("cuda" if gpu else "cpu"))
             config.trainer.precision = "bf16-mixed" if fast else "32-true"
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """The trainer, whose checkpoints are whole or not there, unless the config names another way to write them."""
+        given = self._get(self.config_init, "trainer", default={}).get("plugins") or []
+        plugins = list(given) if isinstance(given, list | tuple) else [given]
+        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+            plugins.append(AtomicCheckpointIO())
+        return super().instantiate_trainer(plugins=plugins, **kwargs)
 
     def before_fit(self) -> None:
         """Refuse a folder that holds the checkpoints of another run: the old ones would be taken for the new ones."""
@@ -104,6 +131,14 @@ class TrainingCLI(LightningCLI):
             path = getattr(callback, "last_model_path", "")
             if path and self.trainer.is_global_zero:
                 sys.stdout.write(f"last checkpoint: {os.path.relpath(path)}\n")
+
+
+def _check_checkpoint(path: Path, known: set[str]) -> None:
+    """Lightning takes the model's settings from a checkpoint: it may name classes of ours, or of the user's config."""
+    settings = read_checkpoint(path)["hyper_parameters"]
+    if not isinstance(settings, dict):
+        raise ValueError(f"{path}: got hyper_parameters of type {type(settings).__name__}; expected a dictionary")
+    check_classes({key: value for key, value in settings.items() if key.split(".")[0] in SPEC_KEYS}, path, known)
 
 
 def _no_advertisement(record: logging.LogRecord) -> bool:

@@ -282,22 +282,24 @@ class DiffusionModule(pl.LightningModule):
             self._log_mean(f"{split}/{name}", value)
             for low in (0.0, 0.2, 0.4, 0.6, 0.8):
                 inside = (t >= low) & (t < low + 0.2)
-                if inside.any():
+                if inside.any() or self.trainer.world_size > 1:  # all processes log the same names, and share them
                     self._log_mean(f"{split}/{name}/t{low:.1f}", value[inside])
 
     def _log_mean(self, name: str, values: Float[Tensor, " B"], prog_bar: bool = False) -> None:
         """Names tell molecules and complexes apart, so Lightning need not number the loaders."""
-        self.log(name, values.mean(), batch_size=len(values), prog_bar=prog_bar, add_dataloader_idx=False)
+        mean = values.mean() if len(values) else values.new_zeros(())
+        shared = self.trainer.world_size > 1
+        self.log(name, mean, batch_size=len(values), prog_bar=prog_bar, add_dataloader_idx=False, sync_dist=shared)
 
     def on_validation_epoch_end(self) -> None:
         """Log beside the losses what always predicting the marginals would cost."""
         for name, value in self.process.baselines().items():
-            self.log(f"val/{name}/marginals", value)
+            self.log(f"val/{name}/marginals", value, sync_dist=self.trainer.world_size > 1)
 
     def on_test_epoch_end(self) -> None:
         """The same on the test split."""
         for name, value in self.process.baselines().items():
-            self.log(f"test/{name}/marginals", value)
+            self.log(f"test/{name}/marginals", value, sync_dist=self.trainer.world_size > 1)
 
     def configure_optimizers(self) -> Any:
         """Muon and AdamW with warm-up, constant rate and an optional linear decay."""

@@ -18,7 +18,8 @@ def test_base_class_brings_all_data_modules():
     # Configs name data modules by their short names, which works for subclasses that are imported.
     code = (
         "from moldiff.data import MoleculeDataModule as M; "
-        "names = {'ComplexDataModule', 'DrugLikeDataModule', 'MixedDataModule', 'QM9DataModule', 'SDFDataModule'}; "
+        "names = {'ComplexDataModule', 'DrugLikeDataModule', 'MixedDataModule', 'QM9DataModule', 'SDFDataModule', "
+        "'ShardDataModule'}; "
         "assert {c.__name__ for c in M.__subclasses__()} == names"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,74 +1,219 @@
-"""Classifier-free guidance: its limits, and the laws that a guided denoiser keeps."""
+"""Gradient guidance: shifts of the clean estimate and their bounds, the guides, every sampler."""
 
+import math
+
+import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
-from moldiff.chem.vocabulary import DRUG_VOCABULARY
-from moldiff.data.pocket_batch import PocketBatch
-from moldiff.diffusion.guidance import GuidedDenoiser
-from moldiff.models import Context, EquivariantGraphTransformer, PocketEncoder, Prediction
-from moldiff.models.denoiser import FIELDS
-from moldiff.testing import check_denoiser, random_batch, random_mask
+from moldiff.chem.pocket import Pocket
+from moldiff.chem.vocabulary import Vocabulary
+from moldiff.data.batch import MolBatch
+from moldiff.data.statistics import Statistics
+from moldiff.diffusion import (
+    AtomDistance,
+    CategoricalProcess,
+    GaussianProcess,
+    GuidedProcess,
+    JointProcess,
+    MoleculeNoise,
+    OneHotGaussianProcess,
+    PocketClashes,
+    RadiusOfGyration,
+    Sampler,
+)
+from moldiff.diffusion.frame import centre
+from moldiff.diffusion.placement import PlacedProcess
+from moldiff.models import Denoiser, Prediction
+from moldiff.nn.geometry import centred, mean_position
+from moldiff.testing import random_batch
 
-SIZES = (7, 4, 1, 3)
-BATCH = random_batch(DRUG_VOCABULARY, SIZES)
-TIMES = torch.tensor([0.1, 0.4, 0.6, 0.9], dtype=torch.float64)
+SIZES = (6, 3, 4)
 
 
-@pytest.fixture(scope="module")
-def network() -> EquivariantGraphTransformer:
+@pytest.fixture
+def clean() -> MolBatch:
+    batch = random_batch(sizes=SIZES)
+    return centre(batch.replace(pos=batch.pos.float()))
+
+
+def joint(statistics: Statistics, one_hot: bool = False) -> JointProcess:
+    fields = {"charges": CategoricalProcess(), "bond_types": CategoricalProcess()}
+    types = OneHotGaussianProcess() if one_hot else CategoricalProcess()
+    return JointProcess({"pos": GaussianProcess(align_noise=False), "atom_types": types, **fields}, statistics)
+
+
+def output(clean: MolBatch) -> Prediction:
+    """Of a network that knows coordinates and nothing of classes."""
+    b, n = clean.mask.shape
+    pairs = n * (n - 1) // 2
+    return Prediction(clean.pos, torch.zeros(b, n, 5), torch.zeros(b, n, 3), torch.zeros(b, pairs, 4))
+
+
+def estimate(process: GuidedProcess | JointProcess, clean: MolBatch, time: float) -> Prediction:
+    return process.estimate(clean, output(clean), torch.full((len(clean),), time))
+
+
+def extent(pos: Tensor, mask: Tensor) -> Tensor:
+    return (centred(pos, mask).square().sum((1, 2)) / mask.sum(1)).sqrt()
+
+
+# ---- the process
+
+
+def test_scale_one_reaches_the_aim_where_no_bound_holds_it_back(statistics: Statistics, clean: MolBatch) -> None:
+    near = float(extent(clean.pos, clean.mask)[0]) + 0.1
+    only = MolBatch(*(None if x is None else x[:1] for x in vars(clean).values()))
+    guided = estimate(GuidedProcess(joint(statistics), [RadiusOfGyration(near)]), only, 1.0)
+    assert float(extent(guided.pos, only.mask)[0]) == pytest.approx(near, abs=1e-4)
+    distance = float((clean.pos[0, 0] - clean.pos[0, 1]).norm()) - 0.3
+    guided = estimate(GuidedProcess(joint(statistics), [AtomDistance(0, 1, distance)]), only, 1.0)
+    assert float((guided.pos[0, 0] - guided.pos[0, 1]).norm()) == pytest.approx(distance, abs=1e-4)
+
+
+@pytest.mark.parametrize("time", [1.0, 0.5, 0.1, 0.001])
+def test_shifts_are_bounded_whatever_the_guide(statistics: Statistics, clean: MolBatch, time: float) -> None:
+    def steep(seen: Prediction, mask: Tensor) -> Tensor:
+        assert seen.atom_types is not None
+        return 1e12 * ((seen.pos * mask[..., None]).pow(4).sum((1, 2)) + (seen.atom_types[..., 1] * mask).sum(1))
+
+    process = joint(statistics)
+    plain, guided = (estimate(p, clean, time) for p in (process, GuidedProcess(process, [steep])))
+    unknown = time / math.hypot(time, 1 - time)
+    assert 0 < (guided.pos - plain.pos).norm(dim=-1).max() <= 2 * 2.0 * unknown  # and as much by centring
+    ratio = (guided.atom_types / plain.atom_types).log()[clean.mask]
+    assert (ratio.amax(-1) - ratio.amin(-1)).max() <= 2 * 2.0 * unknown + 1e-4
+    assert float(ratio[:, 1].max()) < 0
+    torch.testing.assert_close(guided.atom_types.sum(-1), torch.ones(clean.mask.shape))
+    torch.testing.assert_close(mean_position(guided.pos, clean.mask), torch.zeros(3, 1, 3), atol=1e-5, rtol=0)
+    assert torch.equal(guided.charges, plain.charges)
+
+
+def test_gradients_that_are_not_finite_count_as_zero(statistics: Statistics, clean: MolBatch) -> None:
+    process = joint(statistics)
+    guided = estimate(GuidedProcess(process, [lambda seen, mask: seen.pos.sum((1, 2)) * torch.nan]), clean, 0.5)
+    torch.testing.assert_close(guided.pos, estimate(process, clean, 0.5).pos)
+
+
+def test_what_is_certain_stays_so(statistics: Statistics, clean: MolBatch) -> None:
+    """Fixed atoms have probabilities 0 and 1, and do not move."""
+
+    class Certain(JointProcess):
+        def estimate(self, noisy: MolBatch, output: Prediction, t: Tensor) -> Prediction:
+            return self.encode(noisy)
+
+    def pull(seen: Prediction, mask: Tensor) -> Tensor:
+        assert seen.atom_types is not None
+        return (seen.pos[..., 0] - 9).square().sum(1) + 50 * seen.atom_types[..., 1].sum(1)
+
+    process = Certain(dict(joint(statistics).processes.items()), statistics)
+    guided = estimate(GuidedProcess(process, [pull], num_fixed=2), clean, 1.0)
+    torch.testing.assert_close(guided.pos[:, :2], clean.pos[:, :2])
+    assert ((guided.pos - clean.pos)[:, 2:, 0][clean.mask[:, 2:]] > 0.1).all()
+    torch.testing.assert_close(guided.atom_types, process.encode(clean).atom_types)
+
+
+def test_scaled_one_hot_vectors_are_seen_as_probabilities(statistics: Statistics, clean: MolBatch) -> None:
+    seen: list[Tensor] = []
+
+    def against_carbon(estimate: Prediction, mask: Tensor) -> Tensor:
+        assert estimate.atom_types is not None
+        seen.append(estimate.atom_types.detach())
+        return (estimate.atom_types[..., 1] * mask).sum(1)
+
+    process = joint(statistics, one_hot=True)
+    relaxed = clean.replace(atom_types=process.encode(clean).atom_types)
+    out = Prediction(**{**output(clean).present(), "atom_types": -0.1 * torch.ones(3, 6, 5)})
+    t = torch.full((3,), 0.5)
+    plain, guided = (
+        p.estimate(relaxed, out, t).atom_types for p in (process, GuidedProcess(process, [against_carbon]))
+    )
+    known = seen[0][plain.clamp(min=0).sum(-1) > 0]
+    torch.testing.assert_close(known.sum(-1), torch.ones(len(known)))
+    assert known.min() >= 0
+    assert (guided[..., 1] <= plain[..., 1] + 1e-6).all()
+    assert (guided[..., 1] < plain[..., 1] - 1e-3)[clean.mask].all()
+    torch.testing.assert_close(guided.sum(-1), plain.sum(-1))
+
+
+def test_energy_must_depend_on_the_molecule(statistics: Statistics, clean: MolBatch) -> None:
+    with pytest.raises(ValueError, match="does not depend on the molecule"):
+        estimate(GuidedProcess(joint(statistics), [lambda seen, mask: torch.zeros(len(mask))]), clean, 0.5)
+
+
+# ---- in a pocket
+
+
+def test_placed_molecules_follow_their_estimate(statistics: Statistics, clean: MolBatch) -> None:
+    """All that a centred process does, it does elsewhere, too; and a guide may move the whole molecule."""
+    process, shift, t = joint(statistics), torch.tensor([1.0, -2.0, 3.0]), torch.full((3,), 0.5)
+    placed, there = PlacedProcess(process), clean.replace(pos=clean.pos + torch.tensor([1.0, -2.0, 3.0]))
+    noisy = [p.corrupt(c, t, MoleculeNoise(0, torch.arange(3))) for p, c in ((process, clean), (placed, there))]
+    torch.testing.assert_close(noisy[1].pos[clean.mask], (noisy[0].pos + shift)[clean.mask], atol=1e-4, rtol=0)
+    first, second = (p.estimate(x, output(clean), t) for p, x in ((process, noisy[0]), (placed, noisy[1])))
+    torch.testing.assert_close(second.pos, first.pos + shift, atol=1e-4, rtol=0)
+    guided = GuidedProcess(placed, [lambda seen, mask: (seen.pos - 100).square().sum((1, 2))], torch.zeros(3))
+    moved = guided.estimate(noisy[1], output(clean), t)
+    assert ((mean_position(moved.pos, clean.mask) - mean_position(second.pos, clean.mask)) > 0.1).all()
+
+
+def pocket_of(*points: tuple[float, float, float]) -> Pocket:
+    n = len(points)
+    names = (np.array(["CA"] * n), np.array(["GLY"] * n))
+    return Pocket(np.array(points), np.full(n, 6), *names, np.arange(n), tuple(f"A:{k}" for k in range(n)))
+
+
+def test_clashes_are_overlaps_of_spheres() -> None:
+    """Carbon has a radius of 1.7 Å, fluorine of 1.47 Å; half an ångström of overlap is free."""
+    guide = PocketClashes(pocket_of((0, 0, 0), (50, 0, 0)), Vocabulary(("C", "F")))
+    pos = torch.tensor([[[2.8, 0, 0], [0, 3.0, 0]], [[2.8, 0, 0], [0, 3.0, 0]]])
+    carbon, fluorine = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
+    types = torch.stack([carbon.expand(2, 2), (fluorine / 2 + carbon / 2).expand(2, 2)])
+    mask = torch.ones(2, 2, dtype=torch.bool)
+    energies = guide(Prediction(pos, types), mask)
+    expected = [(3.4 - 0.5 - 2.8) ** 2 / 2, 0.0]
+    torch.testing.assert_close(energies, torch.tensor(expected), atol=1e-5, rtol=0)
+    assert float(guide(Prediction(pos, types), mask & False).sum()) == 0
+    with pytest.raises(ValueError, match="depend on elements"):
+        guide(Prediction(pos), mask)
+
+
+def test_one_shift_ends_a_clash() -> None:
+    guide = PocketClashes(pocket_of((0.0, 0.0, 0.0)), Vocabulary(("C", "F")))
+    pos = torch.tensor([[[2.0, 0, 0]]], requires_grad=True)
+    energy = guide(Prediction(pos, torch.tensor([[[1.0, 0.0]]])), torch.ones(1, 1, dtype=torch.bool))
+    (slope,) = torch.autograd.grad(energy.sum(), pos)
+    torch.testing.assert_close(pos.detach() - slope, torch.tensor([[[2.9, 0, 0]]]), atol=1e-4, rtol=0)
+
+
+def test_distances_need_their_atoms(clean: MolBatch) -> None:
+    with pytest.raises(ValueError, match="got a molecule of 6 atoms"):
+        AtomDistance(0, 6, 3.0)(output(clean), clean.mask)
+    assert AtomDistance(0, 5, 3.0)(output(clean), clean.mask).count_nonzero() == 1  # the others have fewer atoms
+
+
+# ---- with samplers
+
+
+def sampled(sampler: Sampler, denoiser: Denoiser, process: JointProcess | GuidedProcess, rows: list[int]) -> MolBatch:
+    mask = torch.ones(len(rows), 5, dtype=torch.bool)
+    with torch.inference_mode():
+        return sampler(denoiser, process, mask, 8, MoleculeNoise(3, torch.tensor(rows)))
+
+
+def test_every_sampler_is_guided_and_every_molecule_by_itself(sampler: Sampler, statistics: Statistics) -> None:
+    from moldiff.models import EquivariantGraphTransformer
+
     torch.manual_seed(0)
-    encoder = PocketEncoder("residue", width=16, vector_channels=4, num_neighbours=5)
-    out = EquivariantGraphTransformer(
-        DRUG_VOCABULARY, 16, 8, 4, 2, 2, 2, 8, pocket_encoder=encoder, properties=("qed", "logp")
-    ).double()
-    with torch.no_grad():
-        for parameter in out.parameters():
-            parameter.add_(torch.randn_like(parameter), alpha=0.05)
-    return out.eval()
-
-
-@pytest.fixture(scope="module")
-def context(network) -> Context:
-    mask = random_mask((20, 9, 15, 4))
-    pos = 4 * torch.randn(*mask.shape, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    pocket = PocketBatch(pos, torch.ones(mask.shape).long() * mask, 0.3 * pos, mask, "residue")
-    estimate = random_batch(DRUG_VOCABULARY, SIZES, 10, relaxed=True)
-    previous = Prediction(*(getattr(estimate, name) for name in FIELDS))
-    asked = torch.tensor([[0.5, torch.nan], [1.0, 2.0], [-1.0, 0.0], [torch.nan, 0.3]], dtype=torch.float64)
-    return Context(previous, pocket, asked)
-
-
-@torch.no_grad()
-def answer(network, context: Context) -> Prediction:
-    return network(BATCH, TIMES, network.prepare(context))
-
-
-def assert_close(first: Prediction, second: Prediction) -> None:
-    for name, value in first.present().items():
-        here = BATCH.mask_of(name)
-        torch.testing.assert_close(value[here], getattr(second, name)[here], atol=1e-9, rtol=1e-9)
-
-
-@pytest.mark.parametrize("given", ["properties", "pocket", "both", "one pocket and one value for all"])
-def test_limits(network, context, given) -> None:
-    """At scale 1 the network with its conditions, at 0 without; beyond, as far again as from 0 to 1."""
-    pocket, asked = context.pocket, context.properties
-    if given.startswith("one"):
-        pocket, asked = pocket[0], asked[:1]
-    full = Context(context.previous, None if given == "properties" else pocket, None if given == "pocket" else asked)
-    with_them, without = answer(network, full), answer(network, Context(context.previous))
-    assert not torch.allclose(with_them.atom_types, without.atom_types)
-    assert_close(answer(GuidedDenoiser(network, 1.0), full), with_them)
-    assert_close(answer(GuidedDenoiser(network, 0.0), full), without)
-    twice = {k: 2 * v - getattr(without, k) for k, v in with_them.present().items()}
-    assert_close(answer(GuidedDenoiser(network, 2.0), full), Prediction(**twice))
-
-
-def test_without_conditions_there_is_nothing_to_follow(network, context) -> None:
-    alone = Context(context.previous)
-    assert_close(answer(GuidedDenoiser(network, 3.0), alone), answer(network, alone))
-
-
-def test_laws_of_denoisers_hold(network) -> None:
-    check_denoiser(GuidedDenoiser(network, 2.5), DRUG_VOCABULARY, SIZES)
+    denoiser = EquivariantGraphTransformer(statistics.vocabulary, 16, 8, 4, 2, 1, 2, 8)
+    process = joint(statistics)
+    plain = sampled(sampler, denoiser, process, [0, 1, 2])
+    target = float(extent(plain.pos, plain.mask).mean()) + 1
+    guided = GuidedProcess(process, [RadiusOfGyration(target, 2.0)])
+    together = sampled(sampler, denoiser, guided, [0, 1, 2])
+    miss = [(extent(batch.pos, batch.mask) - target).abs().mean() for batch in (plain, together)]
+    assert miss[1] < miss[0]
+    alone = sampled(sampler, denoiser, guided, [2])
+    torch.testing.assert_close(together.pos[2:], alone.pos, atol=1e-3, rtol=0)
+    assert torch.equal(together.atom_types[2:], alone.atom_types)

@@ -126,7 +126,9 @@ def test_data_module_refuses_a_file_without_molecules(tmp_path: Path) -> None:
         XYZDataModule(tmp_path / "far.xyz").setup()
 
 
-def test_examples_train_together(xyz: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_train_together(
+    xyz: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Named in options, as the pages say: two steps, then molecules from the checkpoint."""
     monkeypatch.chdir(tmp_path)
     config = ["--config", str(root / "tests" / "training" / "tiny.yaml"), "--trainer.max_steps", "2"]
@@ -134,5 +136,9 @@ def test_examples_train_together(xyz: Path, root: Path, tmp_path: Path, monkeypa
     law = ["--model.processes.atom_types", "simplex_process.SimplexProcess"]
     data = ["--data", "xyz_data.XYZDataModule", "--data.path", str(xyz), "--data.batch_size", "8"]
     main(["fit", *config, *network, *law, *data, "--trainer.callbacks.every_n_train_steps", "2"])
-    main(["sample", "--model", "checkpoints/last.ckpt", "--num_samples", "2", "--num_steps", "2", "--out", "new.sdf"])
+    draw = ["sample", "--model", "checkpoints/last.ckpt", "--num_samples", "2", "--num_steps", "2", "--out", "new.sdf"]
+    with pytest.raises(SystemExit):
+        main(draw)
+    assert "names 'radial_network.RadialNetwork', which is no class of moldiff" in capsys.readouterr().err
+    main([*draw, "--trust_classes"])
     assert len(read_molecules("new.sdf")) == 2

@@ -6,7 +6,11 @@ import pytest
 import torch
 
 from moldiff.chem.vocabulary import DRUG_VOCABULARY
-from moldiff.data.pocket_batch import PocketBatch
+from moldiff.data.pocket_batch import ComplexBatch, PocketBatch
+from moldiff.data.statistics import Statistics
+from moldiff.diffusion import CategoricalProcess, EulerSampler, GaussianProcess, JointProcess, StreamNoise
+from moldiff.diffusion.likelihood import VariationalBound
+from moldiff.diffusion.model import Model
 from moldiff.models import EGNN, Context, EncodedPocket, EquivariantGraphTransformer, PocketEncoder, Prediction
 from moldiff.models.denoiser import FIELDS
 from moldiff.testing import check_denoiser, random_batch, random_mask
@@ -168,3 +172,32 @@ def test_wrong_pockets_are_refused(network, pocket) -> None:
         network.prepare(Context(pocket=PocketBatch(pocket.pos, pocket.types, pocket.direction, pocket.mask, other)))
     with pytest.raises(ValueError, match="EGNN takes no pocket"):
         EGNN(DRUG_VOCABULARY, width=8).prepare(Context(pocket=pocket))
+
+
+def test_likelihood_is_that_of_the_place_in_the_pocket(network, pocket) -> None:
+    """Moved together nothing changes; moved alone the molecule is another one, whose own coordinates are the same."""
+    elements, charges = len(DRUG_VOCABULARY.elements), len(DRUG_VOCABULARY.charges)
+    statistics = Statistics(
+        DRUG_VOCABULARY,
+        4,
+        dict.fromkeys(SIZES, 1),
+        (1 / elements,) * elements,
+        (1 / charges,) * charges,
+        (0.8, 0.1, 0.05, 0.05),
+        1.7,
+    )
+    process = JointProcess(
+        {"pos": GaussianProcess(), **{name: CategoricalProcess() for name in FIELDS[1:]}}, statistics
+    )
+    model = Model(network, process, EulerSampler(), 50, statistics, {})
+
+    def bound(molecule: float, around: float) -> torch.Tensor:
+        batch = BATCH.replace(pos=BATCH.pos + molecule * BATCH.mask[..., None])
+        moved = ComplexBatch(batch, pocket.replace(pos=pocket.pos + around))
+        noise = StreamNoise(torch.Generator().manual_seed(0))
+        return VariationalBound(num_times=2, num_steps=20)(model, moved, noise).total
+
+    here = bound(0.0, 0.0)
+    assert here.isfinite().all()
+    torch.testing.assert_close(bound(3.0, 3.0), here)
+    assert ((bound(3.0, 0.0) - here).abs() > 1e-3).any()

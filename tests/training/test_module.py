@@ -86,6 +86,22 @@ def test_checkpoints_can_be_validated_and_tested(trained, run, tmp_path, command
     assert logged(again) != values
 
 
+def test_the_bound_is_logged_outside_of_fit(trained, run, tmp_path):
+    """In nats per molecule, field by field; `fit` has no time for it, and with no times it is left out."""
+    assert not any("nll" in name for name in logged(trained))
+    last = ("--ckpt_path", str(trained / "checkpoints" / "last.ckpt"))
+    run(tmp_path, "validate", *last)
+    values = logged(tmp_path)
+    shares = [values[f"val/nll/{name}"] for name in (*FIELDS, "num_atoms")]
+    assert values["val/nll"] == pytest.approx(sum(shares), rel=1e-5)
+    assert min(shares[1:]) > 0
+    assert 0 < values["val/nll/standard_error"] < abs(values["val/nll"])
+    off = tmp_path / "off"
+    off.mkdir()
+    run(off, "validate", *last, "--likelihood.num_times", "0")
+    assert {name: value for name, value in values.items() if "nll" not in name} == logged(off)
+
+
 def test_parts_of_a_step_have_noise_of_their_own(module, data, monkeypatch):
     """Accumulated batches, and other processes, must not see the same noise; a single one sees that of its step."""
     drawn = []

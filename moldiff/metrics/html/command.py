@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,8 @@ import joblib
 from rdkit import Chem
 
 from moldiff.chem.files import WITHOUT_BONDS, Bonds, known_suffix, read_molecules
-from moldiff.metrics.command import BOND_RULES, FEW
+from moldiff.chem.text_file import write_text
+from moldiff.metrics.command import BOND_RULES, FEW, unreadable
 from moldiff.metrics.evaluation import evaluate, load_sample
 from moldiff.metrics.groups import DEFAULT_METRICS, check_metrics
 from moldiff.metrics.html.entries import MoleculeSet, counts_of, entries_of, filled
@@ -73,10 +73,10 @@ def run_report(
         if path.suffix.lower() in WITHOUT_BONDS:
             note = f"the file holds no bonds: those that are shown and scored are perceived by {BOND_RULES[bonds]}"
             found = found.with_note(note)
+        for note in unreadable(mols):
+            found = found.with_note(note)
         sets.append(found)
-    partial = out.with_name(f"{out.name}.{os.getpid()}.partial")
-    partial.write_text(report_page(sets, sample, num_shown), encoding="utf-8", newline="\n")
-    partial.replace(out)
+    write_text(out, report_page(sets, sample, num_shown))
     sys.stdout.write(f"Written to {out}: {_size(out.stat().st_size)}, opens in any browser, without network\n")
 
 

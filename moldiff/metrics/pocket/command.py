@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from moldiff.chem.files import read_molecules
+from moldiff.metrics.command import unreadable
 from moldiff.metrics.pocket.evaluate import evaluate_pocket
 from moldiff.metrics.pocket.report import PocketReport
 from moldiff.metrics.report import check_output
@@ -40,7 +42,9 @@ def run_evaluate_pocket(
     if out is not None:
         check_output(out, overwrite)
     references = [] if reference_ligand is None else read_molecules(reference_ligand)
-    report = evaluate_pocket(read_molecules(molecules), pocket, references, dock=dock, fast=fast)
+    mols = read_molecules(molecules)
+    report = evaluate_pocket(mols, pocket, references, dock=dock, fast=fast)
+    report = replace(report, notes=(*report.notes, *unreadable(mols)))
     sys.stdout.write(f"{molecules}: {report}\n")
     if out is not None:
         report.write_json(out, overwrite)

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 from scipy.spatial import cKDTree
 
+from moldiff.chem.files import read_text
+from moldiff.chem.protein_files import check_pdb
+
 _WATERS = frozenset({"HOH", "WAT", "DOD", "TIP", "H2O"})
 
 
@@ -62,8 +65,10 @@ def read_protein(path: str | os.PathLike[str]) -> Protein:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
+    text = read_text(path)
+    check_pdb(path, text)
     with rdBase.BlockLogs():
-        mol = Chem.MolFromPDBFile(str(path), sanitize=False, removeHs=False, proximityBonding=False)
+        mol = Chem.MolFromPDBBlock(text, sanitize=False, removeHs=False, proximityBonding=False)
     if mol is None or mol.GetNumAtoms() == 0:
         raise ValueError(f"{path}: got no atoms; expected a PDB file of a protein or of a pocket, with ATOM records")
     return protein_from_mol(mol, path.name)

@@ -15,6 +15,7 @@ import numpy as np
 from rdkit import Chem, DataStructs
 from rdkit.Chem import rdFingerprintGenerator
 
+from moldiff.chem.text_file import write_text
 from moldiff.metrics.pocket.scores import PocketScores
 from moldiff.metrics.report import check_output
 from moldiff.metrics.share import Share
@@ -153,9 +154,7 @@ class PocketReport:
         """
         path = Path(path)
         check_output(path, overwrite)
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        partial.write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        partial.replace(path)
+        write_text(path, json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n")
 
     def __str__(self) -> str:
         """Two tables: shares, and means and medians; the reference ligands in the columns on the right."""

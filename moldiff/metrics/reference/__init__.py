@@ -14,7 +14,7 @@ import numpy as np
 from rdkit import Chem, rdBase
 
 from moldiff.chem.arrays import MoleculeArrays
-from moldiff.chem.files import READABLE, read_molecules
+from moldiff.chem.files import READABLE, read_molecules, read_text
 from moldiff.chem.smiles import canonical_smiles
 from moldiff.metrics.edm import edm_smiles, edm_whole_smiles
 from moldiff.metrics.novelty import HashSet
@@ -129,7 +129,7 @@ def load_reference(name: str) -> Reference:
     if path.suffix.lower() in (".smi", ".smiles"):
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such file")
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_text(path).splitlines()
         reference = Reference.of_smiles(path.name, [line.split()[0] for line in lines if line.strip()])
     elif path.name.lower().endswith(READABLE):
         molecules = read_molecules(path)
@@ -139,7 +139,10 @@ def load_reference(name: str) -> Reference:
             f"Got the reference {name!r}; expected {' or '.join(BUNDLED)}, or a file that ends in {', '.join(READABLE)}"
         )
     if not len(reference.smiles):
-        raise ValueError(f"{path}: none of {reference.num_molecules} molecules can be read as a reference")
+        raise ValueError(
+            f"{path}: none of {reference.num_molecules} molecules can be read as a reference; expected whole ones, or "
+            "SMILES"
+        )
     return reference
 
 

@@ -1,0 +1,92 @@
+"""Energies for gradient guidance: see `moldiff.diffusion.guidance`.
+
+Those here are scaled such that with `scale` = 1 the shift of one clean estimate would bring it to its aim, if no bound
+held it back; for a function of your own, the scale is whatever it is multiplied with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from rdkit.Chem import GetPeriodicTable
+from torch import Tensor
+
+from moldiff.chem.pocket import Pocket
+from moldiff.chem.vocabulary import Vocabulary
+from moldiff.models.denoiser import Prediction
+from moldiff.nn.geometry import centred
+
+OVERLAP = 0.5  # Å that van der Waals spheres may overlap before it counts as a clash (Harris et al. 2023, PoseCheck)
+_EPSILON = 1e-6  # Å^2; keeps gradients of distances finite
+
+
+@dataclass(frozen=True)
+class RadiusOfGyration:
+    """Asks for molecules of a given extent: the root mean square distance of the atoms from their mean."""
+
+    target: float  # Å
+    scale: float = 1.0
+
+    def __call__(self, estimate: Prediction, mask: Bool[Tensor, "B N"]) -> Float[Tensor, " B"]:
+        """See `Guide`."""
+        count = mask.sum(1)
+        square = centred(estimate.pos, mask).square().sum((1, 2)) / count
+        return self.scale * count / 2 * (torch.sqrt(square + _EPSILON) - self.target).square()
+
+
+@dataclass(frozen=True)
+class AtomDistance:
+    """Asks for a distance between two atoms of each molecule, such as two fixed atoms, or a fixed and a new one."""
+
+    first: int  # place of an atom, from 0; fixed atoms are the first
+    second: int
+    target: float  # Å
+    scale: float = 1.0
+
+    def __call__(self, estimate: Prediction, mask: Bool[Tensor, "B N"]) -> Float[Tensor, " B"]:
+        """See `Guide`; molecules without these atoms have no energy.
+
+        Raises:
+            ValueError: if no molecule can have these atoms.
+        """
+        if not (0 <= self.first < mask.shape[1] and 0 <= self.second < mask.shape[1] and self.first != self.second):
+            raise ValueError(
+                f"a distance between the atoms {self.first} and {self.second} was asked for: got a molecule of "
+                f"{mask.shape[1]} atoms, counted from 0; give two of them, or a larger num_atoms"
+            )
+        way = estimate.pos[:, self.first] - estimate.pos[:, self.second]
+        miss = torch.sqrt(way.square().sum(-1) + _EPSILON) - self.target
+        return self.scale / 4 * miss.square() * (mask[:, self.first] & mask[:, self.second])
+
+
+class PocketClashes:
+    """Pushes atoms out of the heavy atoms of a pocket.
+
+    The energy of a pair is half the square of what its van der Waals spheres overlap beyond `OVERLAP`. Radii are
+    RDKit's, as in PoseBusters; an atom of unknown element has the mean of its probabilities.
+    """
+
+    def __init__(self, pocket: Pocket, vocabulary: Vocabulary, scale: float = 1.0) -> None:
+        """`vocabulary`: that of the model."""
+        table = GetPeriodicTable()
+        self.scale = scale
+        with torch.inference_mode(False):  # what is made in inference mode cannot be differentiated
+            self.pos = torch.tensor(pocket.positions, dtype=torch.float32)
+            self.radii = torch.tensor([table.GetRvdw(int(z)) for z in pocket.atomic_numbers])
+            self.class_radii = torch.tensor([table.GetRvdw(z) for z in vocabulary.atomic_numbers])
+
+    def __call__(self, estimate: Prediction, mask: Bool[Tensor, "B N"]) -> Float[Tensor, " B"]:
+        """See `Guide`.
+
+        Raises:
+            ValueError: if the model has no atom types.
+        """
+        if estimate.atom_types is None:
+            raise ValueError("clashes depend on elements: got a model without atom_types; take one that has them")
+        pos, radii, class_radii = (x.to(estimate.pos) for x in (self.pos, self.radii, self.class_radii))
+        way = estimate.pos[:, :, None] - pos
+        distance = torch.sqrt(way.square().sum(-1) + _EPSILON)
+        overlap = (estimate.atom_types @ class_radii)[..., None] + radii - OVERLAP - distance
+        return self.scale / 2 * (overlap.clamp(min=0).square() * mask[..., None]).sum((1, 2))
