@@ -17,13 +17,13 @@ New molecules in 3D by equivariant diffusion.
                   with --optimize LIGAND.sdf, improve a given molecule
   evaluate        score the molecules of a file
   report          show the molecules of files in a web page: scores, distributions, 2D and 3D
-  evaluate-properties  score a model that is asked for properties, with a regressor as judge
   export          turn a training checkpoint into a model folder (weights, config, card)
   prepare-pocket  cut a pocket out of a protein, for training or sampling
   fit             train a model:        moldiff fit --config configs/qm9.yaml
   validate        losses and likelihood of a model on the validation split
   test            losses and likelihood of a model on the test split
-  fit-regressor   train a regressor of properties: moldiff fit-regressor --config configs/qm9_regressor.yaml
+  fit-regressor   train a judge of properties: moldiff fit-regressor --config configs/qm9_regressor.yaml
+  evaluate-properties  judge a model that is asked for properties
 
 moldiff COMMAND --help explains the options of a command.
 """
