@@ -120,7 +120,7 @@ def test_model_is_saved_with_what_it_knows_of_properties(generator, tmp_path):
         ({"guidance_scale": 2.0}, "1 without properties or a pocket to follow: got 2"),
         ({"properties": {"gap": 5.0}, "guidance_scale": -1.0}, "a number from 0 on"),
         ({"properties": {"gap": [5.0, 4.0, 3.0]}}, "one for each of 2 molecules"),
-        ({"num_atoms": [3, 4, 5]}, "for all 2 molecules or for each"),
+        ({"num_atoms": [3, 4, 5]}, "num_atoms must be a number, or 2, one for each molecule: got 3"),
     ],
 )
 def test_impossible_requests(generator, options, message):

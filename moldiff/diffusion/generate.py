@@ -93,10 +93,11 @@ def _sizes(
         num_atoms = site.num_atoms
     if num_atoms is not None:
         sizes = torch.as_tensor(num_atoms).flatten()
-        if len(sizes) not in (1, num_samples) or sizes.min() < 1:
+        if len(sizes) not in (1, num_samples):
+            raise ValueError(f"num_atoms must be a number, or {num_samples}, one for each molecule: got {len(sizes)}")
+        if sizes.min() < 1:
             raise ValueError(
-                f"num_atoms must be at least 1, for all {num_samples} molecules or for each: got {num_atoms}; leave it "
-                "out to draw sizes from the training data"
+                f"num_atoms must be at least 1: got {num_atoms}; leave it out to draw sizes from the training data"
             )
         if sizes.min() <= num_fixed:
             raise ValueError(
