@@ -1,7 +1,7 @@
 """Resident memory and rate of a data set in mapped files, by its size: `python -m benchmarks.large_data --help`.
 
-The molecules are those of a file, again and again, each time displaced a little; after a million the files are copies
-of the first ones. Each size is read in a process of its own: so many batches, in the order of training.
+The molecules are those of a file, again and again, each time displaced a little; after a million, files are copies of
+the first ones. Each size is read in a process of its own: so many batches, in the order of training.
 """
 
 from __future__ import annotations

@@ -34,6 +34,7 @@ _REPEATED = {  # options that may be given several times
 _SWITCHES = {  # options without a value
     "overwrite": "Replace the output if it exists.",
     "trust_classes": "Load a model that names classes from outside of moldiff, which can run any code.",
+    "half": "Keep the weights as float16: half the size, rounded by 0.05 % at most; they are used in float32.",
     "resume": "Go on with what an interrupted run has written.",
     "dock": "With --pocket: dock each molecule with AutoDock Vina as well (seconds to minutes for each).",
     "fast": "With --pocket: leave out strain and PoseBusters' internal energy, which take most of the time.",
@@ -310,18 +311,21 @@ def report(
     run_report([Path(name) for name in molecules], out, reference, num_shown, overwrite, groups, bonds, workers)
 
 
-def export(checkpoint: Path, out: Path, card: Path | None = None, trust_classes: bool = False) -> None:
+def export(
+    checkpoint: Path, out: Path, card: Path | None = None, half: bool = False, trust_classes: bool = False
+) -> None:
     """Turn a training checkpoint into a model folder: model.safetensors, config.yaml, card.md.
 
     Args:
         checkpoint: .ckpt file written by `moldiff fit`; its averaged weights are taken, if averaging was on.
         out: folder to make; it must not exist.
         card: a text (Markdown) that is put into card.md above the settings of the run.
+        half: keep the weights as float16: half the size, rounded by 0.05 % at most, and used in float32 all the same.
         trust_classes: take a checkpoint that names classes from outside of moldiff, which can run any code.
     """
     from moldiff.training.export import export_checkpoint
 
-    export_checkpoint(checkpoint, out, card, trust_classes)
+    export_checkpoint(checkpoint, out, card, trust_classes, half)
     sys.stdout.write(f"model written to {out}\n")
 
 

@@ -3,8 +3,9 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from jaxtyping import install_import_hook
@@ -39,6 +40,9 @@ from moldiff.diffusion import (  # noqa: E402
     UniformGrid,
 )
 from moldiff.models import EGNN, Denoiser, EquivariantGraphTransformer, TensorFieldNetwork  # noqa: E402
+
+if TYPE_CHECKING:
+    from selenium import webdriver
 
 ROOT = Path(__file__).resolve().parents[1]
 SIX = ("gap", "homo", "lumo", "alpha", "mu", "Cv")
@@ -163,3 +167,30 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def environment() -> dict[str, str]:
     """Variables for a subprocess that finds the commands `python` and `moldiff` of the running interpreter."""
     return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["webdriver.Chrome"]:
+    """A headless Chromium, if there is one."""
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    names = ("chromium", "chromium-browser", "google-chrome")
+    chromium = next((path for path in map(shutil.which, names) if path), None)
+    driver = shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("needs Chromium and its driver: apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    flags = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1300,900")
+    software = (
+        "--enable-unsafe-swiftshader",
+        "--use-gl=angle",
+        "--use-angle=swiftshader",
+    )  # 3D without a graphics card
+    for flag in (*flags, *software):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = webdriver.Chrome(options, Service(driver))
+    yield browser
+    browser.quit()

@@ -7,6 +7,7 @@ from moldiff.chem.perception import perceive_bonds
 from moldiff.chem.picture import grid_picture
 from moldiff.chem.pocket import Pocket, select_pocket
 from moldiff.chem.protein_files import read_pocket, write_pocket_pdb
+from moldiff.chem.view import movie_3d, view_3d
 from moldiff.chem.vocabulary import DRUG_VOCABULARY, Vocabulary
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "edm_bond_orders",
     "from_mol",
     "grid_picture",
+    "movie_3d",
     "pair_indices",
     "perceive_bonds",
     "read_molecules",
@@ -25,5 +27,6 @@ __all__ = [
     "sanitized",
     "select_pocket",
     "to_mol",
+    "view_3d",
     "write_pocket_pdb",
 ]

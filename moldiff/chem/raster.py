@@ -37,10 +37,12 @@ class _Canvas:
     colour: NDArray[np.float64]  # (H, W, 3)
 
 
-def viewing_positions(mol: Chem.Mol) -> NDArray[np.float64]:
-    """(N, 3) in Å: centred, the longest axis to the right, the shortest towards the viewer, then slightly turned."""
+def viewing_positions(mol: Chem.Mol, turn: bool = True) -> NDArray[np.float64]:
+    """(N, 3) in Å: centred; if `turn`, the longest axis to the right, the shortest to the viewer, slightly tilted."""
     positions = mol.GetConformer().GetPositions()
     positions = positions - positions.mean(0)
+    if not turn:
+        return np.asarray(positions)
     axes = np.linalg.svd(positions, full_matrices=True)[2]
     axes[2] = np.cross(axes[0], axes[1])  # a rotation: a reflection would show the wrong enantiomer
     about_x, about_y = np.radians(-18.0), np.radians(14.0)
@@ -49,7 +51,9 @@ def viewing_positions(mol: Chem.Mol) -> NDArray[np.float64]:
     return np.asarray(positions @ axes.T @ tilt_x.T @ tilt_y.T)
 
 
-def draw_molecule(mol: Chem.Mol, size: int = 300, half_width: float | None = None, supersampling: int = 3) -> Image:
+def draw_molecule(
+    mol: Chem.Mol, size: int = 300, half_width: float | None = None, supersampling: int = 3, turn: bool = True
+) -> Image:
     """A square image of a molecule on white.
 
     Args:
@@ -57,13 +61,14 @@ def draw_molecule(mol: Chem.Mol, size: int = 300, half_width: float | None = Non
         size: width and height in pixels.
         half_width: of the view, in Å; by default the molecule fills the image.
         supersampling: pixels are averages of this many squared.
+        turn: to its broad side; if not, x points to the right and y up.
 
     Raises:
         ValueError: if the molecule has no atoms or no coordinates, or they are not finite.
     """
     if not mol.GetNumAtoms() or not mol.GetNumConformers() or not np.isfinite(mol.GetConformer().GetPositions()).all():
         raise ValueError("Got a molecule without atoms or finite coordinates; expected a conformer to draw")
-    positions = viewing_positions(mol)
+    positions = viewing_positions(mol, turn)
     numbers = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()])
     half_width = max(view_extent(positions)) if half_width is None else half_width
     pixels = size * supersampling

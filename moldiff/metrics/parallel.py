@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import faulthandler
 import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -101,14 +100,8 @@ class _Workers:
             for chunk, done in parallel(jobs):
                 self.outcomes.update(zip(chunk, done, strict=True))
                 self.bar.update(len(chunk))
-        except _deaths():
+        except TerminatedWorkerError:
             return
-
-
-def _deaths() -> tuple[type[Exception], ...]:
-    """What tells that a worker died: an error of joblib's own processes, or of Dask's, if that does the work."""
-    dask = sys.modules.get("distributed")
-    return (TerminatedWorkerError,) if dask is None else (TerminatedWorkerError, dask.KilledWorker)
 
 
 def _work(

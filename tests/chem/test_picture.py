@@ -1,5 +1,7 @@
 """Pictures of molecules."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,3 +69,24 @@ def test_errors(embed: Embed) -> None:
 
 def test_a_grid_of_failures_is_empty_not_an_error() -> None:
     assert grid_picture([None, None], size=20) is not None
+
+
+def test_frames_of_one_molecule_are_not_turned(embed: Embed) -> None:
+    mol = embed("CC(=O)N")
+    given = mol.GetConformer().GetPositions()
+    assert np.allclose(viewing_positions(mol, turn=False), given - given.mean(0))
+    turned, as_given = (np.asarray(draw_molecule(mol, size=40, half_width=4.0, turn=turn)) for turn in (True, False))
+    mol.GetConformer().SetPositions(viewing_positions(mol))
+    assert np.abs(draw_molecule(mol, size=40, half_width=4.0, turn=False) - turned).max() < 1e-6
+    assert np.abs(as_given - turned).max() > 0.1
+
+
+def test_a_notebook_shows_a_picture_without_pyplot(embed: Embed) -> None:
+    code = """if True:
+        from IPython.core.interactiveshell import InteractiveShell
+        from rdkit import Chem
+        from moldiff.chem import grid_picture
+        data, _ = InteractiveShell.instance().display_formatter.format(grid_picture([None], size=20))
+        assert data["image/png"][1:4] == b"PNG", data
+    """
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import Any
 
 import moldiff
+from moldiff.chem.view import viewer_asset
 from moldiff.metrics.html.cards import failures, gallery, viewer_data
 from moldiff.metrics.html.charts import QED_MOLECULES, charts
 from moldiff.metrics.html.entries import MoleculeSet
@@ -37,7 +38,7 @@ def report_page(sets: Sequence[MoleculeSet], sample: ReferenceSample | None = No
         raise ValueError(
             f"Got {len(sets)} files; expected 1 to {MOST_FILES}: each has a column and a colour of its own"
         )
-    viewer, script = asset("3Dmol-min.js"), asset("page.js")
+    viewer, script = viewer_asset("3Dmol-min.js"), asset("page.js")
     novel = any(s.report.reference is not None for s in sets)
     calibrated = any(s.report.calibration is not None for s in sets)
     return _filled_in(
@@ -57,7 +58,7 @@ def report_page(sets: Sequence[MoleculeSet], sample: ReferenceSample | None = No
             "GALLERY": gallery(sets, num_shown),
             "FAILURES": failures(sets, num_shown),
             "VERSION": moldiff.__version__,
-            "LICENCE": escape(asset("3Dmol-LICENSE.txt")),
+            "LICENCE": escape(viewer_asset("3Dmol-LICENSE.txt")),
             "DATA": script_json(viewer_data(sets, num_shown)),
             "VIEWER": viewer,
             "SCRIPT": script,
