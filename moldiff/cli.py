@@ -22,10 +22,12 @@ New molecules in 3D by equivariant diffusion.
   fit             train a model:        moldiff fit --config configs/qm9.yaml
   validate        losses and likelihood of a model on the validation split
   test            losses and likelihood of a model on the test split
+  fit-regressor   train a judge of properties: moldiff fit-regressor --config configs/qm9_regressor.yaml
+  evaluate-properties  judge a model that is asked for properties
 
 moldiff COMMAND --help explains the options of a command.
 """
-TRAINER_COMMANDS = ("fit", "validate", "test")
+TRAINER_COMMANDS = ("fit", "validate", "test", "fit-regressor", "evaluate-properties")
 _REPEATED = {  # options that may be given several times
     "molecules": "A .sdf, .sdf.gz, .xyz, .npz or .smi file; give it again for each further file (up to 6).",
 }
@@ -64,9 +66,7 @@ def main(args: Sequence[str] | None = None) -> None:
         elif name in commands:
             _call(name, commands[name], rest)
         elif name in TRAINER_COMMANDS:
-            from moldiff.training.command import run_trainer
-
-            run_trainer(arguments)
+            _train(name, rest)
         else:
             raise ValueError(f"unknown command {name!r}: expected one of {', '.join([*commands, *TRAINER_COMMANDS])}")
     except (ValueError, OSError, ImportError) as error:
@@ -112,19 +112,18 @@ def sample(
     reward: str | None = None,
     particles: int = 4,
     trajectory: Path | None = None,
+    properties: dict[str, float] | None = None,
+    guidance_scale: float = 1.0,
     overwrite: bool = False,
 ) -> None:
     """Draw molecules from a trained model and write them with bonds, charges and properties.
 
-    Molecules that fail the strict rule are written too, with `moldiff_valid` = 0.
-
     Args:
         num_samples: molecules to draw.
-        out: file to write, .sdf or .xyz by its ending; finished batches are kept beside it until the end.
+        out: .sdf or .xyz file, of invalid molecules, too (`moldiff_valid` = 0); finished batches are kept beside it.
         model: name of a bundled model, model folder, or checkpoint of `moldiff fit`.
         num_steps: sampling steps; the model's default if not given.
-        num_atoms: atoms of every molecule, with hydrogens if the model makes them; if not given, as many as the
-            reference ligand has, or drawn from the sizes of the training data.
+        num_atoms: of every molecule, with the model's hydrogens; if not given, as in reference ligand or training data.
         seed: of sizes and noise; the same seed gives the same molecules.
         batch_size: molecules that are denoised together.
         device: torch device; a GPU if there is one, else the CPU.
@@ -143,6 +142,8 @@ def sample(
         reward: qed, logp, sa or smarts:PATTERN: return the best of what a small population finds for each molecule.
         particles: with `reward`, the size of a population; with 4, it costs as much as to draw 4 molecules.
         trajectory: .xyz or .gif file: the first molecule on its way from noise to data.
+        properties: such as --properties.gap 5.0, for models trained with them; QM9's in eV, Bohr^3, D, cal/mol/K.
+        guidance_scale: how closely properties or pocket are followed: 1 as trained; 2 closer, at twice the cost.
         overwrite: replace the files if they exist.
     """
     settings = dict(locals())
@@ -357,6 +358,20 @@ def prepare_pocket(
 
     names = [name.strip() for name in residues.split(",")] if residues else None
     run_prepare_pocket(protein, out, ligand, names, numbers(center) if center else None, radius, id, split)
+
+
+def _train(name: str, arguments: list[str]) -> None:
+    from moldiff.training import DiffusionModule, PropertyModule
+    from moldiff.training.command import run_trainer
+
+    if name == "evaluate-properties":
+        from moldiff.training.property_command import evaluate_properties
+
+        _call(name, evaluate_properties, arguments)
+    elif name == "fit-regressor":
+        run_trainer(["fit", *arguments], PropertyModule)
+    else:
+        run_trainer([name, *arguments], DiffusionModule)
 
 
 def _call(name: str, function: Callable[..., Any], arguments: list[str]) -> None:

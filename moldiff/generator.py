@@ -23,8 +23,8 @@ from moldiff.chem.trajectory import Trajectory
 from moldiff.diffusion.conditions import Conditions
 from moldiff.diffusion.fixed import FixedAtoms, fix_atoms
 from moldiff.diffusion.generate import SampledBatch, generate, trace
-from moldiff.diffusion.model import CONFIG, Model, read_model
-from moldiff.diffusion.model_folder import write_model
+from moldiff.diffusion.model import Model, read_model
+from moldiff.diffusion.model_folder import BUNDLED, find_model, write_model
 from moldiff.diffusion.optimisation import Candidate, Generation, optimise
 from moldiff.diffusion.part import ALL, Part
 from moldiff.diffusion.precision import Precision, use_bfloat16
@@ -35,8 +35,6 @@ from moldiff.metrics.objectives import Objective
 from moldiff.metrics.objectives import objective as find_objective
 from moldiff.metrics.report import Report
 from moldiff.metrics.strict import strict_verdict
-
-BUNDLED = Path(__file__).parent / "weights"
 
 
 class MoleculeGenerator:
@@ -76,16 +74,7 @@ class MoleculeGenerator:
             ValueError: if the files are damaged or do not fit together, a foreign class is named without trust, or the
                 device cannot be used.
         """
-        path = Path(model)
-        bundled = sorted(folder.name for folder in BUNDLED.iterdir() if folder.is_dir()) if BUNDLED.is_dir() else []
-        if str(model) in bundled and not (
-            path.is_file() or (path / CONFIG).is_file()
-        ):  # a folder of data, say, is none
-            path = BUNDLED / str(model)
-        if not path.exists():
-            raise FileNotFoundError(
-                f"no model {str(model)!r}: expected one of the bundled models {bundled}, or an existing path"
-            )
+        path = find_model(model, BUNDLED)
         name = path.stem if path.is_file() else path.resolve().name
         return cls(read_model(path, trust), name, device, precision)
 
@@ -94,7 +83,7 @@ class MoleculeGenerator:
         num_samples: int,
         seed: int = 0,
         num_steps: int | None = None,
-        num_atoms: int | None = None,
+        num_atoms: int | Sequence[int] | None = None,
         batch_size: int = 64,
         progress: bool = True,
         **conditions: Unpack[Conditions],
@@ -108,10 +97,12 @@ class MoleculeGenerator:
             seed: of sizes and noise.
             num_steps: sampling steps; the model's default if None.
             num_atoms: atoms of each molecule, with hydrogens if the model makes them; if None, as many as the site's
-                reference ligand has, or drawn from the training sizes (above the number of fixed atoms).
+                reference ligand has, or drawn from the training sizes (above the number of fixed atoms, and as they
+                go with the properties that are asked for). A sequence has a number for each molecule.
             batch_size: molecules that are denoised together.
             progress: show a progress bar.
-            conditions: what the molecules are asked to be: `site`, `fixed`, `guides`, ... (see `Conditions`).
+            conditions: what the molecules are asked to be: `site`, `fixed`, `properties={"gap": 5.0}`, ... (see
+                `Conditions`).
         """
         molecules: list[MoleculeArrays | None] = [None] * num_samples
         notes: list[Mapping[str, str]] = [{}] * num_samples
@@ -129,7 +120,7 @@ class MoleculeGenerator:
         num_samples: int,
         seed: int = 0,
         num_steps: int | None = None,
-        num_atoms: int | None = None,
+        num_atoms: int | Sequence[int] | None = None,
         batch_size: int = 64,
         progress: bool = True,
         part: Part = ALL,
@@ -230,9 +221,15 @@ class MoleculeGenerator:
         return record(arrays, index, seed, num_steps, self.name, hydrogens, num_fixed, notes)
 
     def write(
-        self, batches: Iterable[SampledBatch], writer: MoleculeWriter, seed: int, num_steps: int, num_fixed: int = 0
+        self,
+        batches: Iterable[SampledBatch],
+        writer: MoleculeWriter,
+        seed: int,
+        num_steps: int,
+        num_fixed: int = 0,
+        notes: Mapping[str, str] = MappingProxyType({}),
     ) -> int:
-        """Write the molecules of `stream` in a thread, while the next batch is drawn.
+        """Write the molecules of `stream` in a thread, while the next batch is drawn; `notes`: into every record.
 
         Returns:
             How many of them pass the strict rule.
@@ -338,7 +335,7 @@ class Samples:
     model: str
     hydrogens: bool = True  # whether they are atoms; if not, they are implicit
     num_fixed: int = 0  # the first so many atoms of each were given
-    notes: tuple[Mapping[str, str], ...] = ()  # what is known of each besides; written to files
+    notes: tuple[Mapping[str, str], ...] = ()  # what each was asked to be, and what is known of it; written to files
 
     @cached_property
     def raw(self) -> list[Chem.Mol]:

@@ -53,4 +53,6 @@ class SampleOptions:
             fixed=None if fix is None else generator.fixed(fix, bonded),
             avoid_clashes=self.settings["avoid_clashes"],
             steering=self.steering,
+            properties=self.settings["properties"],
+            guidance_scale=self.settings["guidance_scale"],
         )

@@ -73,8 +73,14 @@ class Subject:
             return dict(self.function(values, self.mask if mask is None else mask))
 
     @staticmethod
-    def of(denoiser: Denoiser, batch: MolBatch, t: Tensor, previous: Prediction | None = None) -> Subject:
-        """A denoiser as a function of the fields that a noisy batch has, of the time and of an earlier estimate.
+    def of(
+        denoiser: Denoiser,
+        batch: MolBatch,
+        t: Tensor,
+        previous: Prediction | None = None,
+        properties: Tensor | None = None,
+    ) -> Subject:
+        """A denoiser as a function of the fields that a noisy batch has, the time, an earlier estimate, and properties.
 
         The coordinates that a denoiser gives turn with its input but do not shift: they are about the centre.
         """
@@ -86,11 +92,14 @@ class Subject:
         def function(x: dict[str, Tensor], mask: Tensor) -> dict[str, Tensor]:
             noisy = MolBatch(mask=mask, **{k: x.get(f"noisy {k}") for k in FIELDS})  # type: ignore[arg-type]
             old = {k: x[f"previous {k}"] for k in FIELDS if f"previous {k}" in x}
-            return network(noisy, x["t"], Context(Prediction(**old)) if old else None).present()  # type: ignore[no-any-return]
+            context = Context(Prediction(**old) if old else None, properties=x.get("properties"))
+            return network(noisy, x["t"], context).present()  # type: ignore[no-any-return]
 
-        roles = {"t": MOLECULES}
+        roles = {"t": MOLECULES, "properties": MOLECULES}
         for name, role in zip(FIELDS, (VECTORS, ATOMS, ATOMS, PAIRS), strict=True):
             roles |= {f"noisy {name}": POINTS if name == "pos" else role, f"previous {name}": role, name: role}
+        if properties is not None:
+            inputs["properties"] = properties
         return Subject(function, {**inputs, "t": t}, batch.mask, roles)
 
 
@@ -135,6 +144,7 @@ def check_denoiser(
     """Assert all laws of `Denoiser`: on all fields as classes, and on coordinates and relaxed elements alone.
 
     A copy of the network is tested, with a little noise on all weights, so that layers that start from zero count too.
+    If it reads properties, molecules are given some of them, and their predictions must depend on these.
 
     Args:
         denoiser: the network; it is not changed.
@@ -152,10 +162,21 @@ def check_denoiser(
         previous = Prediction(*(getattr(estimate, name) for name in FIELDS))
         t = torch.linspace(0.1, 0.9, len(sizes), dtype=torch.float64)
         for context in (None, previous) if denoiser.self_conditioning else (None,):
-            subject = Subject.of(network, batch, t, context)
+            subject = Subject.of(network, batch, t, context, some_properties(network, len(sizes)))
             assert set(subject()) == set(fields), f"got predictions of {sorted(subject())}; expected {sorted(fields)}"
             assert_lawful(subject, tolerance)
             assert_depends_on(subject, "noisy pos")
+            if network.properties:
+                assert_depends_on(subject, "properties")
+
+
+def some_properties(denoiser: Denoiser, count: int) -> Tensor | None:
+    """Properties (B, C) of `count` molecules for a denoiser, every other one not given; None if it reads none."""
+    if not denoiser.properties:
+        return None
+    values = torch.linspace(-1.5, 1.5, count * len(denoiser.properties), dtype=torch.float64).reshape(count, -1)
+    place = torch.arange(values.shape[1]) + torch.arange(count)[:, None]
+    return values.masked_fill(place % 2 == 1, torch.nan)
 
 
 def assert_lawful(subject: Subject, tolerance: float = TOLERANCE) -> None:
@@ -238,7 +259,8 @@ def assert_input_unchanged(subject: Subject) -> None:
     inputs, mask = {k: v.clone() for k, v in before.items()}, subject.mask.clone()
     first = {k: v.clone() for k, v in subject(inputs).items()}
     for name, value in before.items():
-        assert torch.equal(inputs[name], value), f"the call changed its input {name}"
+        same = (inputs[name] == value) | (inputs[name].isnan() & value.isnan())
+        assert bool(same.all()), f"the call changed its input {name}"
     assert torch.equal(subject.mask, mask), "the call changed the mask"
     _compare("calling again", subject(inputs), first, subject, 0.0)
 

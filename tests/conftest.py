@@ -19,7 +19,10 @@ CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 install_import_hook(["moldiff.nn", "moldiff.diffusion"], CHECKER)
 
 from moldiff.chem.vocabulary import Vocabulary  # noqa: E402  # after the hook
+from moldiff.data.sdf import sdf_table  # noqa: E402
+from moldiff.data.splits import random_split  # noqa: E402
 from moldiff.data.statistics import Statistics  # noqa: E402
+from moldiff.data.table import MoleculeTable  # noqa: E402
 from moldiff.diffusion import (  # noqa: E402
     AncestralSampler,
     CategoricalProcess,
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from selenium import webdriver
 
 ROOT = Path(__file__).resolve().parents[1]
+SIX = ("gap", "homo", "lumo", "alpha", "mu", "Cv")
 
 # Every implementation of an abstraction stands in its list, and so obeys its laws: see the fixtures below.
 ALL_SCHEDULES: dict[str, Callable[[], NoiseSchedule]] = {
@@ -64,6 +68,9 @@ ALL_DENOISERS: dict[str, Callable[[Vocabulary], Denoiser]] = {
     "graph transformer": lambda v: EquivariantGraphTransformer(v, 16, 8, 4, 2, 2, 2, 8),
     "graph transformer, no conditioning": lambda v: EquivariantGraphTransformer(
         v, 16, 8, 4, 2, 1, 2, 8, self_conditioning=False
+    ),
+    "graph transformer, properties": lambda v: EquivariantGraphTransformer(
+        v, 16, 8, 4, 2, 2, 2, 8, properties=("gap", "mu")
     ),
     "egnn": lambda v: EGNN(v, 12, 2),
     "egnn, conditioned": lambda v: EGNN(v, 12, 2, self_conditioning=True, num_bases=8),
@@ -120,6 +127,25 @@ def denoiser(request: pytest.FixtureRequest, statistics: Statistics) -> Denoiser
 def sampler(request: pytest.FixtureRequest) -> Sampler:
     """Each sampler."""
     return request.param()
+
+
+@pytest.fixture
+def labelled_qm9(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MoleculeTable:
+    """In place of QM9, 200 of its molecules, with numbers for properties that can be read off their coordinates."""
+    from moldiff.data import qm9
+
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("MOLDIFF_CACHE", str(folder))
+    monkeypatch.setattr("moldiff.data.qm9_datamodule.edm_split", random_split)
+    found = sdf_table(root / "tests" / "fixtures" / "qm9_200.sdf")
+    molecules = [found.molecule(i) for i in range(len(found))]
+    spread = [float(m.positions.std()) for m in molecules]
+    properties = {name: [k + len(m) + s for m, s in zip(molecules, spread, strict=True)] for k, name in enumerate(SIX)}
+    metadata = {"left_out": {}, "units": dict.fromkeys(SIX, "eV"), "version": qm9.PROCESSING_VERSION}
+    vocabulary = Vocabulary(("H", "C", "N", "O", "F"))
+    table = MoleculeTable.from_arrays(molecules, properties=properties, vocabulary=vocabulary, metadata=metadata)
+    table.save(folder / f"qm9-qm9pack-v{qm9.PROCESSING_VERSION}.safetensors")
+    return table
 
 
 @pytest.fixture(scope="session")

@@ -97,6 +97,11 @@ def test_help_names_the_commands(arguments, capsys):
         ("report", ["--molecules", "--reference", "--out", "--num_shown", "--metrics", "--bonds", "--overwrite"]),
         ("export", ["--checkpoint", "--out", "--card"]),
         ("prepare-pocket", ["--protein", "--ligand", "--residues", "--center", "--radius", "--out", "--id", "--split"]),
+        ("sample", ["--properties", "--guidance_scale"]),
+        (
+            "evaluate-properties",
+            ["--model", "--regressor", "--num_samples", "--guidance_scale", "--out", "--overwrite"],
+        ),
         ("fit", ["--config", "--ckpt_path", "--model.init_from", "--trainer.max_steps", "--data"]),
         ("validate", ["--config", "--ckpt_path"]),
         ("test", ["--config", "--ckpt_path"]),

@@ -1,5 +1,6 @@
 """Every config in configs/ trains for a few steps, on fixture data, and draws molecules from what it saved."""
 
+import json
 from pathlib import Path
 
 import jsonargparse
@@ -18,7 +19,7 @@ from moldiff.models import Prediction
 from moldiff.testing import random_batch
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+CONFIGS = sorted(path for path in (ROOT / "configs").glob("*.yaml") if path.stem != "qm9_regressor")
 MOLECULES = ROOT / "tests" / "fixtures" / "qm9_200.sdf"
 SHORT = ("--data", "SDFDataModule", "--data.path", str(MOLECULES), "--data.batch_size", "4", "--data.limit", "12")
 FEW = ("--trainer.max_steps", "3", "--trainer.limit_val_batches", "1", "--trainer.accelerator", "cpu")
@@ -38,10 +39,10 @@ def spec(config: Path) -> ModelSpec:
 
 
 def test_all_configs_are_there() -> None:
-    assert {path.stem for path in CONFIGS} >= {"qm9", "qm9_edm", "qm9_tfn", "debug"}
+    assert {path.stem for path in CONFIGS} >= {"qm9", "qm9_conditional", "qm9_edm", "qm9_tfn", "debug"}
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("config", [c for c in CONFIGS if c.stem != "qm9_conditional"], ids=lambda path: path.stem)
 def test_config_trains_and_samples(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOLDIFF_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
@@ -56,6 +57,31 @@ def test_config_trains_and_samples(config: Path, tmp_path: Path, monkeypatch: py
     options = {"model": "saved/model.ckpt", "num_samples": 2, "num_steps": 2, "num_atoms": 5, "out": "new.sdf"}
     main(["sample", *(f"--{name}={value}" for name, value in options.items())])
     assert len(list(read_molecules(tmp_path / "new.sdf"))) == 2
+
+
+@pytest.mark.usefixtures("labelled_qm9")
+def test_models_of_properties_train_and_are_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the bundled weights, on one half of the data; the judge on the other."""
+    monkeypatch.chdir(tmp_path)
+    few = ("--data.batch_size", "4", "--data.limit", "12", *FEW, *LOGGED, *QUIET)
+    configs = [str(ROOT / "configs" / f"qm9_{name}.yaml") for name in ("conditional", "regressor")]
+    main(["fit", "--config", configs[0], "--data.half", "first", *few])
+    main(["fit-regressor", "--config", configs[1], *few])
+    model, judge = (f"runs/qm9_{name}/checkpoints/last.ckpt" for name in ("conditional", "regressor"))
+    common = ("--model", model, "--num_steps", "2", "--guidance_scale", "2")
+    main(
+        ["sample", *common, "--num_samples", "2", "--properties.gap", "15", "--properties.mu=19.5", "--out", "new.sdf"]
+    )
+    assert [mol.GetDoubleProp("moldiff_target_mu") for mol in read_molecules("new.sdf")] == [19.5, 19.5]
+    capsys.readouterr()
+    options = ("--num_samples", "3", "--properties", "gap,Cv", "--out", "scores.json")
+    main(["evaluate-properties", *common, "--regressor", judge, *options])
+    scores = json.loads(Path("scores.json").read_text())
+    assert set(scores["model"]) == {"gap", "Cv"}
+    assert all(scores[row]["gap"] >= 0 for row in ("regressor", "model", "atoms_only", "random"))
+    assert "this model" in capsys.readouterr().out
 
 
 def test_debug_config_finds_its_data() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -26,6 +27,7 @@ class MolBatch:
     charges: Shaped[Tensor, "B N *Q"] | None  # index into Vocabulary.charges
     bond_types: Shaped[Tensor, "B P *R"] | None  # bond order, 0 = no bond
     mask: Bool[Tensor, "B N"]  # True = atom
+    properties: Mapping[str, Float[Tensor, " B"]] = field(default_factory=dict)  # of data; units: see the reader
 
     @property
     def num_atoms(self) -> Int[Tensor, " B"]:
@@ -63,7 +65,9 @@ class MolBatch:
         return self.mask.shape[0]
 
     def _map(self, function: Any) -> MolBatch:
-        return self.replace(**{k: None if x is None else function(x) for k, x in self.__dict__.items()})
+        fields = {k: None if x is None else function(x) for k, x in self.__dict__.items() if k != "properties"}
+        properties = {k: function(x) for k, x in self.properties.items()}
+        return replace(self, **fields, properties=properties)  # type: ignore[arg-type]
 
 
 _PAIRS: dict[tuple[int, torch.device], tuple[Tensor, Tensor]] = {}

@@ -25,17 +25,19 @@ from moldiff.data.qm9_sources import PROPERTIES, Record, gdb9_files, read_gdb9, 
 from moldiff.data.splits import NUM_QM9, Split
 from moldiff.data.table import MoleculeTable
 
-PROCESSING_VERSION = 1  # raise it whenever the table would come out different
+PROCESSING_VERSION = 2  # raise it whenever the table would come out different
 
 
 def qm9_table(source: str = "qm9pack") -> MoleculeTable:
     """All of QM9 in index order with its properties (`moldiff.data.qm9_sources.PROPERTIES`), cached.
 
     `metadata["methods"]` counts how the bonds were found (see `moldiff.chem.assignment`), `metadata["left_out"]` names
-    the indices of the molecules whose bonds could not be explained, by reason.
+    the indices of the molecules whose bonds could not be explained, by reason; `metadata["units"]` those of properties.
     """
     if source == "qm9pack":
-        return cached_table("qm9-qm9pack", PROCESSING_VERSION, lambda: build_table(read_qm9pack(), source))
+        return cached_table(
+            f"qm9-qm9pack-v{PROCESSING_VERSION}", PROCESSING_VERSION, lambda: build_table(read_qm9pack(), source)
+        )
     files = gdb9_files(Path(source))
     digest = hashlib.sha256("".join(map(file_checksum, files)).encode()).hexdigest()
     return cached_table(f"qm9-gdb9-{digest[:16]}", PROCESSING_VERSION, lambda: build_table(read_gdb9(files[0]), source))
@@ -60,7 +62,8 @@ def build_table(records: Iterable[Record], source: str) -> MoleculeTable:
         properties.append(record.properties)
         molecules.append(assignment.molecule)
         smiles.append(assignment.smiles)
-    metadata: dict[str, Any] = {"source": source, "methods": dict(methods), "left_out": left_out}
+    units = {name: p.unit for name, p in PROPERTIES.items()}
+    metadata: dict[str, Any] = {"source": source, "methods": dict(methods), "left_out": left_out, "units": units}
     return MoleculeTable.from_arrays(
         molecules,
         index=index,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from moldiff.data.datamodule import MoleculeDataModule, TableSplits
 from moldiff.data.qm9 import qm9_table, split_table
-from moldiff.data.splits import edm_split, random_split
+from moldiff.data.splits import edm_split, halves, random_split
 
 
 class QM9DataModule(MoleculeDataModule):
@@ -21,6 +22,8 @@ class QM9DataModule(MoleculeDataModule):
         num_workers: processes that gather batches; 0 is fast enough for most uses.
         seed: of the order of the training batches and of the split `random`.
         limit: keep at most this many molecules of each split (the first ones), for quick trials.
+        half: train on this half of the training split only. A generator trained on one half is judged by a regressor
+            trained on the other.
     """
 
     def __init__(
@@ -31,14 +34,20 @@ class QM9DataModule(MoleculeDataModule):
         num_workers: int = 0,
         seed: int = 0,
         limit: int | None = None,
+        half: Literal["first", "second"] | None = None,
     ) -> None:
         super().__init__(batch_size, num_workers, seed, limit)
         if split not in ("edm", "random"):
             raise ValueError(f"Got split={split!r}; expected 'edm' or 'random'")
-        self.split, self.source = split, source
+        if half not in (None, "first", "second"):
+            raise ValueError(f"Got half={half!r}; expected 'first', 'second' or null for the whole training split")
+        self.split, self.source, self.half = split, source, half
 
     def load(self) -> TableSplits:
         """Read the cached table, or make it, and split it."""
         table = qm9_table(self.source)
         total = len(table) + sum(len(numbers) for numbers in table.metadata["left_out"].values())
-        return split_table(table, edm_split(total) if self.split == "edm" else random_split(total, seed=self.seed))
+        splits = split_table(table, edm_split(total) if self.split == "edm" else random_split(total, seed=self.seed))
+        if self.half is None:
+            return splits
+        return replace(splits, train=splits.train.subset(halves(len(splits.train))[self.half].tolist()))

@@ -15,9 +15,6 @@ from rdkit import Chem, rdBase
 from moldiff.chem.assignment import Assignment, assign_bonds, check_bonds
 
 HARTREE = 27.211386245988  # eV
-BOHR = 0.529177210903  # Å
-DEBYE = 0.20819433442462576  # e Å
-CALORIE_PER_MOL = 4.184 / 96_485.33212  # eV
 
 
 @dataclass(frozen=True)
@@ -31,21 +28,22 @@ class Property:
 
 
 PROPERTIES = {
-    "mu": Property("e Å", DEBYE, "Dipole_debye", "mu"),
-    "alpha": Property("Å^3", BOHR**3, "Polarizability_bohr3", "alpha"),
+    "mu": Property("D", 1.0, "Dipole_debye", "mu"),
+    "alpha": Property("Bohr^3", 1.0, "Polarizability_bohr3", "alpha"),
     "homo": Property("eV", HARTREE, "HOMO_au", "homo"),
     "lumo": Property("eV", HARTREE, "LUMO_au", "lumo"),
     "gap": Property("eV", HARTREE, "HOMO_LUMO_gap_au", "gap"),
-    "r2": Property("Å^2", BOHR**2, "R2_bohr2", "r2"),
+    "r2": Property("Bohr^2", 1.0, "R2_bohr2", "r2"),
     "zpve": Property("eV", HARTREE, "ZPVE_au", "zpve"),
     "U0": Property("eV", HARTREE, "InternalEnergy_0K_au", "u0"),
     "U": Property("eV", HARTREE, "InternalEnergy_298K_au", "u298"),
     "H": Property("eV", HARTREE, "Enthalphy_298K_au", "h298"),
     "G": Property("eV", HARTREE, "GibbsFreeEnergy_298K_au", "g298"),
-    "Cv": Property("eV/K", CALORIE_PER_MOL, "Heatcapacity_Cv_cal_mol_K", "cv"),
+    "Cv": Property("cal/mol/K", 1.0, "Heatcapacity_Cv_cal_mol_K", "cv"),
 }
 """Dipole moment, polarizability, orbital energies, electronic spatial extent, zero-point energy, internal energy at 0 K
-and 298.15 K, enthalpy, free energy and heat capacity at 298.15 K: by PyG's names, converted to Å, e, eV."""
+and 298.15 K, enthalpy, free energy and heat capacity at 298.15 K: by PyG's names, energies converted to eV, the others
+in the units of the literature."""
 
 _ATOMIC_NUMBERS = {"H": 1, "C": 6, "N": 7, "O": 8, "F": 9}
 _NO_BRACKETS = str.maketrans("", "", "[]'")

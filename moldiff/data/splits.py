@@ -52,6 +52,12 @@ def random_split(num_molecules: int, val_fraction: float = 0.1, test_fraction: f
     return _cut(np.random.default_rng(seed).permutation(num_molecules), num_test, num_train)
 
 
+def halves(num_molecules: int) -> dict[str, NDArray[np.int64]]:
+    """Places of the `first` and the `second` half of a training split, always the same."""
+    first, second = np.array_split(np.random.RandomState(42).permutation(num_molecules), 2)
+    return {"first": first, "second": second}
+
+
 def key_split(keys: NDArray[np.int64], val_fraction: float = 0.05, test_fraction: float = 0.05, seed: int = 0) -> Split:
     """A split by keys (`moldiff.chem.connectivity`): molecules of one key come into the same part, in mixed order.
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.pocket_sizes import PocketSizes
+from moldiff.data.property_statistics import PropertyStatistics
 from moldiff.data.table import MoleculeTable
 
 _MOST_ATOMS = 10_000  # of a molecule; all pairs of its atoms are looked at
@@ -33,7 +34,7 @@ class Statistics:
     charges: tuple[float, ...]
     bond_types: tuple[float, ...]
     position_std: float  # Å, per component, of coordinates centred molecule by molecule
-    properties: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # name -> {"mean", "std"}
+    properties: Mapping[str, PropertyStatistics] = field(default_factory=dict)
     pocket_sizes: PocketSizes | None = None  # of ligands, if there are complexes in the data
 
     @classmethod
@@ -56,8 +57,9 @@ class Statistics:
             bond_types=_shares(table.bond_types, len(vocabulary.bond_orders)),
             position_std=_position_std(table),
             properties={
-                name: {"mean": float(values.mean()), "std": float(values.std(correction=0))}
+                name: PropertyStatistics.of(values, table.sizes, table.metadata.get("units", {}).get(name, ""))
                 for name, values in table.properties.items()
+                if values.isfinite().any()
             },
         )
 
@@ -77,12 +79,7 @@ class Statistics:
         pairs = [sum(n * (n - 1) // 2 * count for n, count in part.sizes.items()) for part in parts]
         molecules = [part.num_molecules for part in parts]
         names = set.intersection(*(set(part.properties) for part in parts))
-        properties = {}
-        for name in sorted(names):
-            moments = [part.properties[name] for part in parts]
-            mean = _mean([m["mean"] for m in moments], molecules)
-            square = _mean([m["std"] ** 2 + (m["mean"] - mean) ** 2 for m in moments], molecules)
-            properties[name] = {"mean": mean, "std": square**0.5}
+        merged = {n: PropertyStatistics.merged([p.properties[n] for p in parts], molecules) for n in sorted(names)}
         return cls(
             vocabulary=parts[0].vocabulary,
             num_molecules=sum(molecules),
@@ -91,7 +88,7 @@ class Statistics:
             charges=_mean_shares([part.charges for part in parts], atoms),
             bond_types=_mean_shares([part.bond_types for part in parts], pairs),
             position_std=_mean([part.position_std**2 for part in parts], atoms) ** 0.5,
-            properties=properties,
+            properties=merged,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -104,7 +101,7 @@ class Statistics:
             "charges": list(self.charges),
             "bond_types": list(self.bond_types),
             "position_std": self.position_std,
-            "properties": {name: dict(moments) for name, moments in self.properties.items()},
+            "properties": {name: statistics.to_dict() for name, statistics in self.properties.items()},
         }
         return values if self.pocket_sizes is None else {**values, "pocket_sizes": self.pocket_sizes.to_dict()}
 
@@ -124,7 +121,7 @@ class Statistics:
             charges=tuple(values["charges"]),
             bond_types=tuple(values["bond_types"]),
             position_std=values["position_std"],
-            properties={name: dict(moments) for name, moments in values.get("properties", {}).items()},
+            properties={name: PropertyStatistics.from_dict(p) for name, p in values.get("properties", {}).items()},
             pocket_sizes=None if in_pockets is None else PocketSizes.from_dict(in_pockets),
         )
         made._check()

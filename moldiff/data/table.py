@@ -42,10 +42,10 @@ class MoleculeTable:
     ptr: Tensor  # (M+1,) int64
     pair_ptr: Tensor  # (M+1,) int64
     index: Tensor  # (M,) int64, the number of each molecule in its source
-    properties: Mapping[str, Tensor] = field(default_factory=dict)  # name -> (M,) float64, units: see the reader
+    properties: Mapping[str, Tensor] = field(default_factory=dict)  # name -> (M,) float64; NaN = unknown
     smiles: Sequence[str] = ()  # canonical, without stereo and hydrogens; empty = unknown
     keys: Tensor = field(default_factory=_no_keys)  # (M,) int64, see moldiff.chem.connectivity; empty = unknown
-    metadata: Mapping[str, Any] = field(default_factory=dict)  # where it came from, what was left out; JSON types
+    metadata: Mapping[str, Any] = field(default_factory=dict)  # source, what was left out, units; JSON types
 
     @classmethod
     def from_arrays(
@@ -141,6 +141,7 @@ class MoleculeTable:
             charges=self.charges[atoms].long() * mask,
             bond_types=(self.bond_types[pairs].long() if len(self.bond_types) else pairs) * pair_mask,
             mask=mask,
+            properties={name: values[rows].float() for name, values in self.properties.items()},
         )
 
     def __getitems__(self, indices: Sequence[int]) -> MolBatch:

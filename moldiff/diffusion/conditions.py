@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypedDict
 
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 
+from moldiff.diffusion.classifier_free import GuidedDenoiser
 from moldiff.diffusion.fixed import FixedAtoms
 from moldiff.diffusion.guidance import Guide, GuidedProcess
 from moldiff.diffusion.guides import PocketClashes
 from moldiff.diffusion.inpainting import FixedProcess
 from moldiff.diffusion.model import Model
 from moldiff.diffusion.placement import PlacedProcess
+from moldiff.diffusion.properties import Asked, target_of, targets
 from moldiff.diffusion.sampler import MoleculeProcess, Sampler
 from moldiff.diffusion.site import Site
 from moldiff.diffusion.steering import Steering
-from moldiff.models.denoiser import FIELDS, Context, Denoiser
+from moldiff.models.denoiser import FIELDS, Context, Denoiser, EncodedProperties
 
 
 class Conditions(TypedDict, total=False):
@@ -27,6 +31,10 @@ class Conditions(TypedDict, total=False):
     site: where in a protein pocket molecules are built (see `MoleculeGenerator.site`), for models that know pockets.
     fixed: atoms that all molecules hold (see `MoleculeGenerator.fixed`): their first atoms. In a pocket they keep their
         place, and the site's centre only tells which residues are near.
+    properties: what molecules are asked to have, for models that read properties: `{"gap": 5.0}`, or a sequence with a
+        value for each molecule; in the units of the data (QM9: eV, Bohr^3, D, cal/mol/K).
+    guidance_scale: how far conditions (properties, site) are followed: 1 as trained, 0 not at all, more than 1 closer
+        than in training, at twice the cost (see `GuidedDenoiser`).
     guides: energies of the clean molecule whose gradients pull at it (see `Guide`), such as `RadiusOfGyration(3.0)`.
     avoid_clashes: scale of the guide `PocketClashes` for the atoms of the site; 0, None: without it.
     steering: a function of molecules that shall be large (see `Steering`).
@@ -34,6 +42,8 @@ class Conditions(TypedDict, total=False):
 
     site: Site | None
     fixed: FixedAtoms | None
+    properties: Asked | None
+    guidance_scale: float
     guides: Sequence[Guide] | None
     avoid_clashes: float | None
     steering: Steering | None
@@ -49,10 +59,19 @@ class Dressed:
     context: Context
     around: bool = False  # whether molecules are drawn around fixed atoms, in rounds
 
+    def context_of(self, molecules: Int[Tensor, " B"]) -> Context:
+        """What the network knows of some of the molecules."""
+        asked = self.context.properties
+        if not isinstance(asked, EncodedProperties):
+            return self.context
+        return replace(self.context, properties=asked.take(molecules))
+
 
 @torch.inference_mode()
-def dress(model: Model, conditions: Conditions) -> Dressed:
+def dress(model: Model, conditions: Conditions, num_samples: int = 1) -> Dressed:
     """Prepare a model for some conditions; what does not change from batch to batch is computed here.
+
+    `num_samples`: molecules that may have properties of their own.
 
     Raises:
         ValueError: if the model cannot fulfil a condition.
@@ -72,7 +91,16 @@ def dress(model: Model, conditions: Conditions) -> Dressed:
     if guides:
         centre = None if site is None else site.centre.to(device)
         process = GuidedProcess(process, guides, centre, 0 if fixed is None else len(fixed))
-    return Dressed(model.denoiser, process, model.sampler, _context(model, site), fixed is not None)
+    denoiser, context = _conditioned(model, conditions, num_samples)
+    return Dressed(denoiser, process, model.sampler, context, fixed is not None)
+
+
+def notes_of(conditions: Conditions, molecule: int) -> dict[str, str]:
+    """What a molecule was asked to be, as it is written into its record."""
+    asked = target_of(conditions.get("properties") or {}, molecule)
+    notes = {f"moldiff_target_{name}": f"{value:g}" for name, value in asked.items()}
+    scale = conditions.get("guidance_scale", 1.0)
+    return notes if scale == 1 else {**notes, "moldiff_guidance_scale": f"{scale:g}"}
 
 
 def _clash_guide(model: Model, conditions: Conditions) -> list[Guide]:
@@ -84,6 +112,28 @@ def _clash_guide(model: Model, conditions: Conditions) -> list[Guide]:
             f"avoid_clashes needs a pocket and a positive scale: got {scale}; give a site, and 1 to begin with"
         )
     return [PocketClashes(site.atoms, model.statistics.vocabulary, scale)]
+
+
+def _conditioned(model: Model, conditions: Conditions, num_samples: int) -> tuple[Denoiser, Context]:
+    """The network, guided if need be, and what it knows besides the noisy molecules."""
+    site, properties = conditions.get("site"), conditions.get("properties") or {}
+    scale = float(conditions.get("guidance_scale", 1.0))
+    if not math.isfinite(scale) or scale < 0 or (scale != 1 and site is None and not properties):
+        raise ValueError(
+            f"guidance_scale must be a number from 0 on, and 1 without properties or a pocket to follow: got {scale:g}"
+        )
+    context = _context(model, site if scale else None)
+    if properties:
+        asked = targets(properties, model.denoiser.properties, model.statistics, num_samples)
+        asked = asked.to(next(model.denoiser.parameters()).device)
+        context = replace(context, properties=_encoded(model, asked) if scale else None)
+    return model.denoiser if scale in (0, 1) else GuidedDenoiser(model.denoiser, scale), context
+
+
+def _encoded(model: Model, asked: Float[Tensor, "A C"]) -> EncodedProperties:
+    """Each row by itself: in a product of matrices it would be rounded as their number wants it."""
+    parts = [model.denoiser.prepare(Context(properties=row)).properties for row in torch.split(asked, 1)]
+    return EncodedProperties(torch.cat([part.vectors for part in parts if isinstance(part, EncodedProperties)]))
 
 
 def _context(model: Model, site: Site | None) -> Context:

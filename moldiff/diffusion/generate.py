@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Unpack
 
 import torch
+from jaxtyping import Int
 from rdkit import Chem
 from torch import Tensor
 
@@ -16,11 +17,12 @@ from moldiff.chem.whole import whole_mol
 from moldiff.data.batch import MolBatch
 from moldiff.data.molecules import to_arrays
 from moldiff.diffusion.alignment import Motion
-from moldiff.diffusion.conditions import Conditions, Dressed, dress
+from moldiff.diffusion.conditions import Conditions, Dressed, dress, notes_of
 from moldiff.diffusion.inpainting import sample_around
 from moldiff.diffusion.model import Model
 from moldiff.diffusion.noise import MoleculeNoise
 from moldiff.diffusion.part import ALL, Part
+from moldiff.diffusion.properties import sizes_of, target_of
 from moldiff.diffusion.sampler import Sampler, Start, State, Watch
 from moldiff.diffusion.site import Site
 from moldiff.diffusion.size_prior import SizePrior
@@ -42,7 +44,7 @@ def generate(
     num_samples: int,
     seed: int = 0,
     num_steps: int | None = None,
-    num_atoms: int | None = None,
+    num_atoms: int | Sequence[int] | None = None,
     batch_size: int = 64,
     bfloat16: bool = False,
     part: Part = ALL,
@@ -63,13 +65,8 @@ def generate(
         raise ValueError(f"seed must be an integer of 64 bits: got {seed}; choose a smaller one")
     if num_steps is not None and num_steps < 1:
         raise ValueError(f"num_steps must be at least 1: got {num_steps}; the model's default is {model.num_steps}")
-    if num_atoms is not None and num_atoms < 1:
-        raise ValueError(
-            f"num_atoms must be at least 1: got {num_atoms}; leave it out to draw sizes from the training data"
-        )
-    dressed, site, fixed = dress(model, conditions), conditions.get("site"), conditions.get("fixed")
-    wanted = num_atoms or (site.num_atoms if site is not None else None)
-    sizes = _sizes(_histogram(model, site), num_samples, seed, wanted, 0 if fixed is None else len(fixed))
+    dressed, site = dress(model, conditions, num_samples), conditions.get("site")
+    sizes = _sizes(model, num_samples, seed, num_atoms, conditions)
     steering = conditions.get("steering")
     groups = max(1, batch_size // (1 if steering is None else steering.particles))
     for chosen in part.of(_batches(sizes, groups)):
@@ -77,7 +74,7 @@ def generate(
         batch, notes = _denoise(model, size, chosen, seed, num_steps or model.num_steps, bfloat16, dressed, conditions)
         arrays = to_arrays(_placed(batch, site), model.statistics.vocabulary)
         drawn = zip(chosen.tolist(), arrays, notes, strict=True)
-        new = {index: (molecule, note) for index, molecule, note in drawn if index not in part.done}
+        new = {i: (molecule, {**notes_of(conditions, i), **note}) for i, molecule, note in drawn if i not in part.done}
         yield SampledBatch(tuple(new), tuple(m for m, _ in new.values()), tuple(note for _, note in new.values()))
 
 
@@ -99,10 +96,8 @@ def trace(
         raise ValueError(f"index must be at least 0: got {index}")
     if conditions.get("steering") is not None:
         raise ValueError("a steered molecule has no single way from noise to data: leave out steering or trajectory")
-    dressed, site, fixed = dress(model, conditions), conditions.get("site"), conditions.get("fixed")
-    wanted = num_atoms or (site.num_atoms if site is not None else None)
-    num_fixed = 0 if fixed is None else len(fixed)
-    size = int(_sizes(_histogram(model, site), index + 1, seed, wanted, num_fixed)[index])
+    dressed, site, fixed = dress(model, conditions, index + 1), conditions.get("site"), conditions.get("fixed")
+    size = int(_sizes(model, index + 1, seed, num_atoms, conditions)[index])
     frames: list[Frame] = []
 
     def arrays(batch: MolBatch) -> MoleculeArrays:
@@ -121,32 +116,54 @@ def trace(
 def _batches(sizes: Tensor, batch_size: int) -> list[Tensor]:
     """Indices of molecules of the same size, the largest first."""
     same = [(sizes == size).nonzero().flatten() for size in sorted(set(sizes.tolist()), reverse=True)]
-    return [batch for indices in same for batch in indices.split(batch_size)]
+    return [batch for indices in same for batch in torch.split(indices, batch_size)]
 
 
-def _histogram(model: Model, site: Site | None) -> Mapping[int, float]:
+def _histogram(model: Model, site: Site | None, target: Mapping[str, float]) -> Mapping[int, float]:
     """How many atoms new molecules may have: as in the training data; in a pocket as ligands of similar ones."""
     in_pockets = model.statistics.pocket_sizes
-    if site is None or in_pockets is None:
-        return model.statistics.sizes
-    return in_pockets.histogram(site.pocket.pos[site.pocket.mask], site.centre)
+    if site is not None and in_pockets is not None:
+        return in_pockets.histogram(site.pocket.pos[site.pocket.mask], site.centre)
+    return sizes_of(target, model.statistics)
 
 
-def _sizes(sizes: Mapping[int, float], num_samples: int, seed: int, num_atoms: int | None, num_fixed: int) -> Tensor:
+def _sizes(
+    model: Model, num_samples: int, seed: int, num_atoms: int | Sequence[int] | None, conditions: Conditions
+) -> Int[Tensor, " S"]:
+    site, fixed, asked = conditions.get("site"), conditions.get("fixed"), conditions.get("properties") or {}
+    num_fixed = 0 if fixed is None else len(fixed)
+    if num_atoms is None and site is not None:
+        num_atoms = site.num_atoms
     if num_atoms is not None:
-        if num_atoms <= num_fixed:
+        sizes = torch.as_tensor(num_atoms).flatten()
+        if len(sizes) not in (1, num_samples):
+            raise ValueError(f"num_atoms must be a number, or {num_samples}, one for each molecule: got {len(sizes)}")
+        if sizes.min() < 1:
             raise ValueError(
-                f"molecules of {num_atoms} atoms cannot hold {num_fixed} fixed ones and more: give a larger num_atoms"
+                f"num_atoms must be at least 1: got {num_atoms}; leave it out to draw sizes from the training data"
             )
-        return torch.full((num_samples,), num_atoms)
+        if sizes.min() <= num_fixed:
+            raise ValueError(
+                f"molecules of {sizes.min()} atoms cannot hold {num_fixed} fixed ones and more: give a larger num_atoms"
+            )
+        return sizes.expand(num_samples)
+    uniform = MoleculeNoise(seed, -1 - torch.arange(num_samples)).uniform(torch.empty(num_samples))  # own keys: < 0
+    if all(isinstance(value, int | float) for value in asked.values()):
+        return _prior(_histogram(model, site, target_of(asked, 0)), model, num_fixed)(uniform)
+    histograms = (_histogram(model, site, target_of(asked, i)) for i in range(num_samples))
+    return torch.cat([_prior(h, model, num_fixed)(u) for h, u in zip(histograms, torch.split(uniform, 1), strict=True)])
+
+
+def _prior(sizes: Mapping[int, float], model: Model, num_fixed: int) -> SizePrior:
+    """Sizes of molecules that hold the fixed atoms; if all that are likely are too small, others of the data."""
     histogram = {size: count for size, count in sizes.items() if size > num_fixed}
+    histogram = histogram or {size: count for size, count in model.statistics.sizes.items() if size > num_fixed}
     if not histogram:
         raise ValueError(
             f"got {num_fixed} fixed atoms; the largest molecule that the model was trained on has {max(sizes)}: give "
             "num_atoms, or fix fewer atoms"
         )
-    keys = -1 - torch.arange(num_samples)  # keys of their own: indices >= 0 are those of the noise
-    return SizePrior(histogram)(MoleculeNoise(seed, keys).uniform(torch.empty(num_samples)))
+    return SizePrior(histogram)
 
 
 @torch.inference_mode()
@@ -173,7 +190,9 @@ def _denoise(
 
     def draw(sampler: Sampler, num_steps: int, noise: MoleculeNoise, start: Start | None = None) -> MolBatch:
         mask = torch.ones(len(noise.key), size, dtype=torch.bool, device=device)
-        denoiser, process, context = dressed.denoiser, dressed.process, dressed.context
+        repeats = len(noise.key) // len(indices)  # particles of a molecule have its properties
+        denoiser, process = dressed.denoiser, dressed.process
+        context = dressed.context_of(indices.to(device).repeat_interleave(repeats))
         with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
             if dressed.around and start is None:
                 return sample_around(sampler, denoiser, process, mask, num_steps, noise, context, is_done, watch)

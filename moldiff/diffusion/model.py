@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from moldiff.models.denoiser import Denoiser
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.yaml", "card.md"
 _PREFIX = "denoiser."
+
+_logger = logging.getLogger(__name__)
 
 
 class ModelSpec:
@@ -218,9 +221,18 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return {name.removeprefix(_PREFIX): value for name, value in state.items() if name.startswith(_PREFIX)}
 
 
-def load_weights(denoiser: nn.Module, path: Path) -> None:
-    """Put the weights of a model into a network of the same shape."""
-    _put(read_weights(path), denoiser, path)
+def load_weights(denoiser: nn.Module, path: Path, may_lack: Sequence[str] = ()) -> None:
+    """Put the weights of a model into a network of the same shape.
+
+    Weights whose names begin with one of `may_lack` stay as they are if the model has none of them, which is logged.
+    """
+    weights = read_weights(path)
+    lacking = {k: v for k, v in denoiser.state_dict().items() if k.startswith(tuple(may_lack)) and k not in weights}
+    if lacking and not any(name.startswith(tuple(may_lack)) for name in weights):
+        parts = ", ".join(sorted({name.split(".")[0] for name in lacking}))
+        _logger.warning("the model at %s has no weights for %s: they begin without effect", path, parts)
+        weights = {**weights, **lacking}
+    _put(weights, denoiser, path)
 
 
 def _put(weights: dict[str, Tensor], denoiser: nn.Module, path: Path) -> None:

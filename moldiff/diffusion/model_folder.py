@@ -1,4 +1,4 @@
-"""Writing model folders."""
+"""Finding and writing model folders."""
 
 from __future__ import annotations
 
@@ -11,6 +11,27 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from moldiff.diffusion.model import CARD, CONFIG, WEIGHTS, Model
+
+BUNDLED = Path(__file__).parents[1] / "weights"
+
+
+def find_model(model: str | Path, bundled: Path = BUNDLED) -> Path:
+    """The folder of a bundled model by its name, or a path, which must exist.
+
+    A folder without a model in it does not hide the bundled model of its name.
+
+    Raises:
+        FileNotFoundError: if there is no such model.
+    """
+    path = Path(model)
+    names = sorted(folder.name for folder in bundled.iterdir() if folder.is_dir()) if bundled.is_dir() else []
+    if str(model) in names and not (path.is_file() or (path / CONFIG).is_file()):
+        path = bundled / str(model)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"no model {str(model)!r}: expected one of the bundled models {names}, or an existing path"
+        )
+    return path
 
 
 def write_model(model: Model, folder: Path, card: str, half: bool = False) -> None:

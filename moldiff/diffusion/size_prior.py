@@ -14,7 +14,7 @@ class SizePrior:
 
     def __init__(self, histogram: Mapping[int, float]) -> None:
         """`histogram`: number of atoms -> number of molecules, or their weight."""
-        if not histogram or min(histogram) < 1 or sum(histogram.values()) < 1:
+        if not histogram or min(histogram) < 1 or sum(histogram.values()) <= 0:
             raise ValueError(
                 f"the size histogram must hold sizes >= 1 with counts: got {dict(histogram)}; compute it anew"
             )

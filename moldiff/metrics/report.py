@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -101,13 +101,17 @@ class Report:
             FileExistsError: if the file exists and `overwrite` is False.
             FileNotFoundError: if its folder does not exist.
         """
-        path = Path(path)
-        check_output(path, overwrite)
-        write_text(path, json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
+        write_json(self.to_dict(), Path(path), overwrite)
 
     def __str__(self) -> str:
         """A table: each score, its 95 % interval, what real molecules score, and the count that it comes from."""
         return report_table(self)
+
+
+def write_json(values: Mapping[str, Any], path: Path, overwrite: bool = False) -> None:
+    """Write values as JSON, in one step; errors as `check_output`."""
+    check_output(path, overwrite)
+    write_text(path, json.dumps(values, indent=2, allow_nan=False) + "\n")
 
 
 def check_output(path: Path, overwrite: bool) -> None:

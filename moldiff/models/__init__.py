@@ -1,9 +1,10 @@
 """Denoisers: one architecture per file."""
 
-from moldiff.models.denoiser import Context, Denoiser, Prediction
+from moldiff.models.denoiser import Context, Denoiser, EncodedProperties, Prediction
 from moldiff.models.egnn import EGNN
 from moldiff.models.graph_transformer import EquivariantGraphTransformer
 from moldiff.models.pocket_encoder import EncodedPocket, PocketEncoder
+from moldiff.models.property_regressor import PropertyRegressor
 from moldiff.models.tensor_field_network import TensorFieldNetwork
 
 __all__ = [
@@ -11,8 +12,10 @@ __all__ = [
     "Context",
     "Denoiser",
     "EncodedPocket",
+    "EncodedProperties",
     "EquivariantGraphTransformer",
     "PocketEncoder",
     "Prediction",
+    "PropertyRegressor",
     "TensorFieldNetwork",
 ]

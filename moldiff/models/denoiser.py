@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch.nn.functional as F
@@ -40,11 +41,23 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class EncodedProperties:
+    """What A molecules are asked to be, as a network reads it: for each molecule, or one (A = 1) for all."""
+
+    vectors: Float[Tensor, "A L D"]  # for each of L layers
+
+    def take(self, rows: Int[Tensor, " C"]) -> EncodedProperties:
+        """Those of some of the molecules, in this order; one may come several times."""
+        return self if len(self.vectors) == 1 else EncodedProperties(self.vectors[rows])
+
+
+@dataclass(frozen=True)
 class Context:
     """What a denoiser may know besides the noisy molecules."""
 
     previous: Prediction | None = None  # self-conditioning: an earlier clean estimate of the same molecules
     pocket: PocketBatch | EncodedPocket | None = None  # in the frame of the noisy molecules
+    properties: Float[Tensor, "A C"] | EncodedProperties | None = None  # see `Denoiser.properties`
 
 
 class Denoiser(nn.Module, ABC):
@@ -56,11 +69,13 @@ class Denoiser(nn.Module, ABC):
     """
 
     self_conditioning: bool = False  # whether `Context.previous` is read
+    properties: Sequence[str] = ()  # what `Context.properties` holds: deviations from the mean, in std; NaN = not given
+    optional: Sequence[str] = ()  # beginnings of names of weights that have no effect at first: others can lack them
     bears_bfloat16: bool = True  # whether its matrix products bear bfloat16; coordinates must not go through them
     blocks: nn.ModuleList  # the hidden layers, all of one kind: Muon trains their matrices, they may be compiled
 
     def prepare(self, context: Context) -> Context:
-        """Compute once what does not change from step to step: the pocket is encoded.
+        """Compute once what does not change from step to step: pocket and properties are encoded.
 
         Raises:
             ValueError: if there is a pocket, and the denoiser knows nothing of pockets.

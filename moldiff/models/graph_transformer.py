@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.batch import MolBatch
 from moldiff.data.pocket_batch import PocketBatch
-from moldiff.models.denoiser import Context, Denoiser, Prediction, as_features
+from moldiff.models.denoiser import Context, Denoiser, EncodedProperties, Prediction, as_features
 from moldiff.models.pocket_encoder import EncodedPocket, PocketEncoder
 from moldiff.nn.atom_first import AtomFirst
 from moldiff.nn.embedding import GaussianBasis, TimeEmbedding
@@ -19,6 +20,7 @@ from moldiff.nn.geometry import centred, mean_position
 from moldiff.nn.graph_transformer_block import EPSILON, GraphTransformerBlock, square
 from moldiff.nn.neighbours import Neighbours
 from moldiff.nn.pocket_attention import PocketAttention
+from moldiff.nn.property_embedding import PropertyEmbedding
 
 
 class EquivariantGraphTransformer(Denoiser):
@@ -27,6 +29,8 @@ class EquivariantGraphTransformer(Denoiser):
     Vectors start from the centred coordinates, so every output is invariant or turns with the input, reflections
     included.
     """
+
+    optional = ("property_embedding.", "property_layers.")
 
     def __init__(
         self,
@@ -42,6 +46,7 @@ class EquivariantGraphTransformer(Denoiser):
         self_conditioning: bool = True,
         pocket_encoder: PocketEncoder | None = None,
         num_pocket_neighbours: int = 24,
+        properties: Sequence[str] = (),
     ) -> None:
         """Sizes of the network.
 
@@ -58,6 +63,8 @@ class EquivariantGraphTransformer(Denoiser):
             self_conditioning: whether the network reads an earlier estimate.
             pocket_encoder: for models that may be given a protein pocket.
             num_pocket_neighbours: nearest pocket nodes that an atom sees in each block.
+            properties: names of properties that molecules may be asked to have, such as gap and mu of QM9. Until it is
+                trained, the network heeds them not.
         """
         super().__init__()
         if width % num_heads:
@@ -80,6 +87,12 @@ class EquivariantGraphTransformer(Denoiser):
             self.pocket_blocks = nn.ModuleList(
                 PocketAttention(width, vector_channels, *seen, cutoff=12 / length_scale) for _ in range(num_blocks)
             )
+        self.properties = tuple(properties)
+        if properties:
+            self.property_embedding = PropertyEmbedding(properties, width)
+            self.property_layers = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(num_blocks))
+            for layer in self.property_layers:
+                nn.init.zeros_(layer.weight)  # type: ignore[arg-type]
         self.norm_node, self.node_out = nn.LayerNorm(width), nn.Linear(width, k + q)
         self.norm_pair = nn.LayerNorm(pair_width)
         self.pair_out = nn.Sequential(nn.Linear(pair_width, pair_width), nn.SiLU(), nn.Linear(pair_width, r))
@@ -90,8 +103,10 @@ class EquivariantGraphTransformer(Denoiser):
         tables = AtomFirst.of(noisy.mask)
         context = self.prepare(context or Context())
         s, v, e = self._embed(noisy, t, context.previous, tables)
-        pocket, near = context.pocket, self._neighbours(noisy, context)
+        asked, pocket, near = context.properties, context.pocket, self._neighbours(noisy, context)
         for k, block in enumerate(self.blocks):
+            if isinstance(asked, EncodedProperties):
+                s = s + asked.vectors[:, k].to(s.dtype)
             if isinstance(pocket, EncodedPocket) and near is not None:
                 s, v = self.pocket_blocks[k](s, v, pocket.scalars, near)
             s, v, e = block(s, v, e, tables)
@@ -108,11 +123,21 @@ class EquivariantGraphTransformer(Denoiser):
 
     def prepare(self, context: Context) -> Context:
         """See `Denoiser.prepare`."""
+        if self.properties and not isinstance(context.properties, EncodedProperties):
+            context = replace(context, properties=self._encoded(context.properties))
         if self.pocket_encoder is None:
             return super().prepare(context)
         if isinstance(context.pocket, PocketBatch):
             return replace(context, pocket=self.pocket_encoder(context.pocket))
         return context
+
+    def _encoded(self, properties: Float[Tensor, "A C"] | None) -> EncodedProperties:
+        """Properties as vectors that are added to the scalars before each block; None: nothing is asked for."""
+        like = self.vector_out
+        if properties is None:
+            properties = like.new_full((1, len(self.properties)), torch.nan)
+        asked = self.property_embedding(properties.to(like.dtype))
+        return EncodedProperties(torch.stack([layer(asked) for layer in self.property_layers], 1))
 
     def _neighbours(self, noisy: MolBatch, context: Context) -> Neighbours | None:
         """The nearest pocket nodes of where each atom is and of where it was last thought to be."""

@@ -3,7 +3,8 @@
 from moldiff.training.atomic_checkpoint import AtomicCheckpointIO
 from moldiff.training.likelihood import Likelihood
 from moldiff.training.module import DiffusionModule
+from moldiff.training.property_module import PropertyModule
 from moldiff.training.sample_scores import SampleScores
 from moldiff.training.throughput import Throughput
 
-__all__ = ["AtomicCheckpointIO", "DiffusionModule", "Likelihood", "SampleScores", "Throughput"]
+__all__ = ["AtomicCheckpointIO", "DiffusionModule", "Likelihood", "PropertyModule", "SampleScores", "Throughput"]

@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins import CheckpointIO
 from lightning_fabric.utilities.exceptions import MisconfigurationException
@@ -34,8 +35,8 @@ _NOISE = (  # warnings of Lightning that a user can do nothing about: what they 
 )
 
 
-def run_trainer(arguments: list[str]) -> None:
-    """Run `fit`, `validate` or `test`, the first of the arguments, with its options.
+def run_trainer(arguments: list[str], module: type[pl.LightningModule] = DiffusionModule) -> None:
+    """Run `fit`, `validate` or `test`, the first of the arguments, with its options, for a kind of module.
 
     Raises:
         FileNotFoundError: if a checkpoint or a data file is missing.
@@ -48,7 +49,7 @@ def run_trainer(arguments: list[str]) -> None:
             warnings.filterwarnings("ignore", message)
         try:
             TrainingCLI(
-                DiffusionModule,
+                module,
                 MoleculeDataModule,
                 subclass_mode_data=True,
                 auto_configure_optimizers=False,
@@ -96,7 +97,7 @@ class TrainingCLI(LightningCLI):
         if checkpoint and Path(checkpoint).is_file():
             _check_checkpoint(Path(checkpoint), class_paths(config.model.as_dict()))
         config.weights_only = True
-        if self.config.subcommand != "fit" and not checkpoint and not config.model.init_from:
+        if self.config.subcommand != "fit" and not checkpoint and not config.model.get("init_from"):
             raise ValueError("got no model: give --ckpt_path FILE.ckpt, or --model.init_from FOLDER")
         if config.trainer.precision is None:
             gpu = torch.cuda.is_available() and config.trainer.accelerator in ("auto", "gpu", "cuda")

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from jaxtyping import Float
-from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
-from torch.optim.lr_scheduler import LambdaLR
 
 from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.batch import MolBatch
@@ -23,13 +19,14 @@ from moldiff.data.statistics import Statistics
 from moldiff.diffusion.frame import own_frame
 from moldiff.diffusion.joint import JointProcess
 from moldiff.diffusion.model import SPEC_KEYS, Model, load_weights, read_statistics
+from moldiff.diffusion.model_folder import find_model
 from moldiff.diffusion.noise import Noise, StreamNoise
 from moldiff.diffusion.process import Process
+from moldiff.diffusion.properties import hidden, known_to, normalised
 from moldiff.diffusion.sampler import EulerSampler, Sampler
-from moldiff.diffusion.settings import as_config
 from moldiff.models.denoiser import Context, Denoiser
 from moldiff.models.pocket_encoder import EncodedPocket
-from moldiff.training.muon import MuonAdamW
+from moldiff.training.schedule import keep_as_config, optimizers, save_at_the_end
 
 
 class DiffusionModule(pl.LightningModule):
@@ -58,6 +55,7 @@ class DiffusionModule(pl.LightningModule):
         data_focus: float = 0.5,
         pocket_dropout: float = 0.1,
         pocket_draws: int = 1,
+        property_dropout: float = 0.1,
         init_from: Path | None = None,
         compile: bool = False,
         seed: int = 0,
@@ -77,19 +75,17 @@ class DiffusionModule(pl.LightningModule):
             data_focus: share of the times that are drawn from Beta(1, 2), nearer to the data; the others are uniform.
             pocket_dropout: share of the molecules in pockets whose pocket is hidden from the network.
             pocket_draws: noisy copies of each ligand in a training step, all with the pocket that is encoded once.
-            init_from: model folder or checkpoint whose weights a new run starts from (to resume, use --ckpt_path).
+            property_dropout: share of the molecules whose properties are all hidden from the network, if it reads any;
+                of the others random ones are shown.
+            init_from: bundled model, model folder or checkpoint whose weights a new run starts from (to resume, use
+                --ckpt_path). Weights for properties may be missing: they begin without effect.
             compile: compile the network's blocks with TorchInductor (needs a C++ compiler; minutes at the start): once
                 with gradients and once without, for padded and for unpadded batches, for one size and for any.
             seed: seed of times and noise.
         """
         super().__init__()
         self.save_hyperparameters()
-        self.is_config = isinstance(self.hparams["denoiser"], dict | str)  # as LightningCLI has it
-        if not self.is_config:
-            with suppress(TypeError):  # what cannot be written as a config is pickled, and never loaded again
-                plain = as_config(dict(self.hparams))
-                self.save_hyperparameters({**plain, "_instantiator": "pytorch_lightning.cli.instantiate_module"})
-                self.is_config = True
+        self.is_config = keep_as_config(self, "denoiser")
         self.make_denoiser, self.processes = denoiser, processes
         self.sampler, self.num_steps = sampler or EulerSampler(), num_steps
         self.lr, self.weight_decay, self.warmup_steps, self.decay_fraction = (
@@ -102,6 +98,7 @@ class DiffusionModule(pl.LightningModule):
         if pocket_draws < 1:
             raise ValueError(f"pocket_draws must be at least 1: got {pocket_draws}")
         self.pocket_dropout, self.pocket_draws = pocket_dropout, pocket_draws
+        self.property_dropout = property_dropout
         self.init_from, self.compile_blocks, self.seed = init_from, compile, seed
         self.statistics: Statistics | None = None
 
@@ -109,6 +106,7 @@ class DiffusionModule(pl.LightningModule):
         """Make the network, if there is none, and calibrate the processes."""
         if self.statistics is None:
             self.denoiser = self.make_denoiser(statistics.vocabulary)
+        statistics = known_to(self.denoiser.properties, statistics)
         self.statistics = statistics
         self.process = JointProcess(self.processes, statistics).to(self.device)
 
@@ -125,12 +123,13 @@ class DiffusionModule(pl.LightningModule):
                 )
             self.build(data.statistics)
             if self.init_from is not None:
-                known = read_statistics(self.init_from).vocabulary
+                path = find_model(self.init_from)
+                known = read_statistics(path).vocabulary
                 if known != data.vocabulary:
                     raise ValueError(
                         f"init_from: the model at {self.init_from} knows {known}: got data with {data.vocabulary}"
                     )
-                load_weights(self.denoiser, self.init_from)
+                load_weights(self.denoiser, path, may_lack=self.denoiser.optional)
         if self.compile_blocks:
             torch._dynamo.config.recompile_limit = max(32, torch._dynamo.config.recompile_limit)  # see `compile`
             for block in self.denoiser.blocks:
@@ -179,12 +178,19 @@ class DiffusionModule(pl.LightningModule):
         focus = noise.uniform(u) < self.data_focus
         return torch.where(focus, 1 - (1 - u).sqrt(), u).clamp(1e-4, 1 - 1e-4)
 
+    def properties_of(self, clean: MolBatch) -> Float[Tensor, "B C"] | None:
+        """What a network that reads properties is told of molecules; None if it reads none."""
+        assert self.statistics is not None
+        names = self.denoiser.properties
+        return normalised(clean, names, self.statistics) if names else None
+
     def losses(
         self,
         clean: MolBatch,
         noise: Noise,
         conditioned: bool,
         pocket: PocketBatch | EncodedPocket | None = None,
+        properties: Float[Tensor, "B C"] | None = None,
     ) -> tuple[dict[str, Float[Tensor, " B"]], Tensor]:
         """Weighted loss of each field and molecule at random times, and the times.
 
@@ -193,10 +199,11 @@ class DiffusionModule(pl.LightningModule):
             noise: of the times and the fields.
             conditioned: whether the network is shown its own estimate.
             pocket: around each molecule.
+            properties: that the network is shown of each molecule; none if not given.
         """
         t = self.times(len(clean), noise)
         noisy = self.process.corrupt(clean, t, noise)
-        context = self.denoiser.prepare(Context(pocket=pocket))
+        context = self.denoiser.prepare(Context(pocket=pocket, properties=properties))
         if conditioned:
             with torch.no_grad():
                 estimate = self.process.estimate(noisy, self.denoiser(noisy, t, context), t)
@@ -218,7 +225,10 @@ class DiffusionModule(pl.LightningModule):
             assert isinstance(pocket, EncodedPocket)
             copies = torch.arange(len(batch), device=self.device).repeat_interleave(self.pocket_draws)
             clean, pocket = clean.take(copies), pocket.take(copies)
-        losses, _ = self.losses(clean, noise, conditioned, pocket)
+        properties = self.properties_of(clean)
+        if properties is not None:
+            properties = hidden(properties, noise, self.property_dropout)
+        losses, _ = self.losses(clean, noise, conditioned, pocket, properties)
         means = {f"train/{name}": value.mean() for name, value in losses.items()}
         loss = torch.stack(list(means.values())).sum()
         self.log_dict({**means, "train/loss": loss}, batch_size=len(batch))
@@ -226,12 +236,7 @@ class DiffusionModule(pl.LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: MolBatch | ComplexBatch, batch_idx: int) -> None:
         """Save the last checkpoint once more when the training ends, before averaged weights replace the others."""
-        trainer = self.trainer
-        last_epoch = trainer.is_last_batch and trainer.current_epoch + 1 == trainer.max_epochs
-        if last_epoch or trainer.should_stop or trainer.global_step == trainer.max_steps:
-            for callback in trainer.checkpoint_callbacks:
-                if isinstance(callback, ModelCheckpoint) and callback.save_last:
-                    callback._save_last_checkpoint(trainer, callback._monitor_candidates(trainer))
+        save_at_the_end(self.trainer)
 
     def validation_step(self, batch: MolBatch | ComplexBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Losses at fixed noise, in all and per fifth of the time axis."""
@@ -245,18 +250,33 @@ class DiffusionModule(pl.LightningModule):
         clean, pocket = own_frame(batch)
         if pocket is None:
             self._log_fields(split, clean, batch_idx)
+            if self.denoiser.properties:
+                self._log_other(f"{split}/no_properties/loss", clean, batch_idx)
             return
         self._log_fields(f"{split}/pocket", clean, batch_idx, pocket)
         others = {"no_pocket": None, "other_pocket": pocket[torch.arange(len(clean)).roll(1)]}
         for name, other in others.items() if len(clean) > 1 else ():
-            losses, _ = self.losses(clean, self._fixed_noise(batch_idx), self.denoiser.self_conditioning, other)
-            self._log_mean(f"{split}/{name}/loss", torch.stack(list(losses.values())).sum(0))
+            self._log_other(f"{split}/{name}/loss", clean, batch_idx, other, self.properties_of(clean))
+
+    def _log_other(
+        self,
+        name: str,
+        clean: MolBatch,
+        batch_idx: int,
+        pocket: PocketBatch | None = None,
+        properties: Tensor | None = None,
+    ) -> None:
+        """The loss under other conditions than the molecules'."""
+        conditioned = self.denoiser.self_conditioning
+        losses, _ = self.losses(clean, self._fixed_noise(batch_idx), conditioned, pocket, properties)
+        self._log_mean(name, torch.stack(list(losses.values())).sum(0))
 
     def _fixed_noise(self, batch_idx: int) -> StreamNoise:
         return StreamNoise(torch.Generator(self.device).manual_seed(batch_idx))
 
     def _log_fields(self, split: str, clean: MolBatch, batch_idx: int, pocket: PocketBatch | None = None) -> None:
-        losses, t = self.losses(clean, self._fixed_noise(batch_idx), self.denoiser.self_conditioning, pocket)
+        noise, conditioned = self._fixed_noise(batch_idx), self.denoiser.self_conditioning
+        losses, t = self.losses(clean, noise, conditioned, pocket, self.properties_of(clean))
         self._log_mean(f"{split}/loss", torch.stack(list(losses.values())).sum(0), prog_bar=True)
         for name, value in losses.items():
             self._log_mean(f"{split}/{name}", value)
@@ -283,23 +303,8 @@ class DiffusionModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Muon and AdamW with warm-up, constant rate and an optional linear decay."""
-        optimizer = MuonAdamW(self.denoiser.named_parameters(), lr=self.lr, weight_decay=self.weight_decay)
-        if self.decay_fraction > 0 and self.trainer.max_steps == -1 and self.trainer.max_epochs == -1:
-            raise ValueError(
-                "decay_fraction needs a known end: got no max_steps or max_epochs; set one, or decay_fraction to 0"
-            )
-
-        @cache
-        def total() -> float:  # asked for in the first step: earlier, a resumed run would lose its place in the epoch
-            return self.trainer.estimated_stepping_batches
-
-        def factor(step: int) -> float:
-            rate = min(1.0, (step + 1) / max(1, self.warmup_steps))
-            if self.decay_fraction == 0 or step == 0:
-                return rate
-            return min(rate, max(0.0, (total() - step) / (self.decay_fraction * total())))
-
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
+        rates = (self.lr, self.weight_decay, self.warmup_steps, self.decay_fraction)
+        return optimizers(self.trainer, self.denoiser.named_parameters(), *rates)
 
 
 _GOLDEN = 0.6180339887498949

@@ -51,10 +51,10 @@ def test_bonds_are_short_and_others_are_long(spread):
 def test_properties_of_methane(spread):
     assert spread.index[0] == 1
     expected = {
-        "mu": 0.0, "alpha": 13.21 * 0.148185, "homo": -0.3877 * 27.21139, "lumo": 0.1171 * 27.21139,
-        "gap": 0.5048 * 27.21139, "r2": 35.3641 * 0.280029, "zpve": 0.044749 * 27.21139, "U0": -40.47893 * 27.21139,
+        "mu": 0.0, "alpha": 13.21, "homo": -0.3877 * 27.21139, "lumo": 0.1171 * 27.21139,
+        "gap": 0.5048 * 27.21139, "r2": 35.3641, "zpve": 0.044749 * 27.21139, "U0": -40.47893 * 27.21139,
         "U": -40.476062 * 27.21139, "H": -40.475117 * 27.21139, "G": -40.498597 * 27.21139,
-        "Cv": 6.469 * 4.336410e-5,
+        "Cv": 6.469,
     }  # fmt: skip
     assert {name: float(values[0]) for name, values in spread.properties.items()} == pytest.approx(expected, rel=1e-5)
 
@@ -142,8 +142,15 @@ def test_molecules_without_explanation_are_left_out_of_their_split(records):
 def test_data_module(gdb9):
     data = QM9DataModule(source=str(gdb9), split="random", batch_size=4, seed=1)
     assert [len(part) for part in (data.train, data.val, data.test)] == [14, 2, 2]
-    assert data.statistics.properties["gap"]["std"] > 0
+    assert data.statistics.properties["gap"].std > 0
     assert sum(len(batch) for batch in data.train_dataloader()) == 14
+    first, second = (QM9DataModule(source=str(gdb9), split="random", seed=1, half=half) for half in ("first", "second"))
+    assert sorted([*first.train.index, *second.train.index]) == sorted(data.train.index)
+    assert first.test.index.tolist() == data.test.index.tolist()
+    batch = data.train.batch([3, 0])
+    assert batch.properties["gap"].tolist() == pytest.approx(data.train.properties["gap"][[3, 0]].tolist())
+    with pytest.raises(ValueError, match="expected 'first', 'second' or null"):
+        QM9DataModule(half="third")
     with pytest.raises(ValueError, match="split='random'"):
         QM9DataModule(source=str(gdb9)).setup()
     with pytest.raises(ValueError, match="'edm' or 'random'"):

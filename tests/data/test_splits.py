@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from moldiff.data.splits import edm_split, random_split
+from moldiff.data.splits import edm_split, halves, random_split
 
 
 def test_edm_split_of_qm9(qm9pack):
@@ -38,3 +38,11 @@ def test_errors():
         random_split(10, 0.5, 0.5)
     with pytest.raises(ValueError, match="for training"):
         random_split(10, -0.1, 0.5)
+
+
+def test_halves_are_all_and_have_nothing_in_common():
+    for count in (1, 10, 11, 100_000):
+        parts = halves(count)
+        assert sorted([*parts["first"], *parts["second"]]) == list(range(count))
+        assert 0 <= len(parts["first"]) - len(parts["second"]) <= 1
+    assert halves(11)["first"].tolist() == halves(11)["first"].tolist() != [0, 1, 2, 3, 4, 5]

@@ -13,7 +13,7 @@ from moldiff.data.statistics import Statistics
 from moldiff.diffusion import GaussianProcess, JointProcess, OneHotGaussianProcess, StreamNoise
 from moldiff.models import EGNN, Context, Denoiser, EquivariantGraphTransformer, Prediction, TensorFieldNetwork
 from moldiff.models.denoiser import FIELDS, as_features
-from moldiff.testing import check_denoiser, random_batch
+from moldiff.testing import check_denoiser, random_batch, some_properties
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_absorbed_tokens_are_read(denoiser: Denoiser, batch: MolBatch) -> None:
 
 
 def test_all_weights_get_gradients(denoiser: Denoiser, batch: MolBatch, previous: Prediction) -> None:
-    out = denoiser(batch, torch.rand(4), Context(previous))
+    out = denoiser(batch, torch.rand(4), Context(previous, properties=some_properties(denoiser, 4)))
     torch.stack([value.square().sum() for value in out.present().values()]).sum().backward()
     missing = [name for name, p in denoiser.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()]
     # the last block's vectors or gates may be read by nothing

@@ -1,0 +1,160 @@
+"""Training of models that are asked for properties, of the regressor that judges them, and the judgement."""
+
+import dataclasses
+import logging
+from functools import partial
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from moldiff.data import QM9DataModule
+from moldiff.diffusion import CategoricalProcess, GaussianProcess, StreamNoise
+from moldiff.diffusion.model import read_weights
+from moldiff.diffusion.model_folder import write_model
+from moldiff.models import EquivariantGraphTransformer, PropertyRegressor
+from moldiff.training import DiffusionModule, PropertyModule
+from moldiff.training.judge import Judge
+from moldiff.training.target_scores import score_properties
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:::pytorch_lightning", "ignore:::lightning_fabric"),
+    pytest.mark.usefixtures("labelled_qm9"),
+]
+SMALL = {"width": 16, "pair_width": 8, "vector_channels": 4, "num_heads": 2, "num_blocks": 2}
+FIELDS = ("atom_types", "charges", "bond_types")
+
+
+def processes():
+    return {"pos": GaussianProcess(), **{name: CategoricalProcess() for name in FIELDS}}
+
+
+def module(properties=(), **options):
+    torch.manual_seed(0)
+    network = partial(EquivariantGraphTransformer, **SMALL, properties=list(properties))
+    return DiffusionModule(network, processes(), num_steps=2, warmup_steps=1, **options)
+
+
+def trainer(folder, steps, **options):
+    defaults = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    return pl.Trainer(default_root_dir=folder, max_steps=steps, num_sanity_val_steps=0, **{**defaults, **options})
+
+
+def test_training_starts_from_a_model_without_properties(tmp_path, caplog):
+    """Which weights are new is told; the others are the model's; at first the loss is the same."""
+    data = QM9DataModule(batch_size=16)
+    plain = module()
+    plain.build(data.statistics)
+    write_model(plain.model(), tmp_path / "plain", "")
+    asked = module(["gap", "mu"], init_from=tmp_path / "plain", lr=0.0)
+    with caplog.at_level(logging.WARNING):
+        trainer(tmp_path, 1, limit_val_batches=0).fit(asked, data)
+    assert "has no weights for property_embedding, property_layers: they begin without effect" in caplog.text
+    for name, value in read_weights(tmp_path / "plain").items():
+        assert torch.equal(asked.denoiser.state_dict()[name], value)
+    clean = next(iter(data.val_dataloader()))
+    losses = [
+        m.losses(clean, StreamNoise(torch.Generator().manual_seed(1)), True, None, shown)[0]
+        for m, shown in ((plain, None), (asked, asked.properties_of(clean)))
+    ]
+    assert all(torch.equal(value, losses[1][name]) for name, value in losses[0].items())
+
+
+def test_other_weights_must_all_be_there(tmp_path):
+    """Neither a model of other properties, nor one that knows more, nor one that lacks anything else."""
+    data = QM9DataModule(batch_size=16)
+    other = module(["homo", "mu"])
+    other.build(data.statistics)
+    write_model(other.model(), tmp_path / "other", "")
+    for properties in ([], ["gap", "mu"], ["homo", "mu", "gap"]):
+        with pytest.raises(ValueError, match="of another network"):
+            trainer(tmp_path, 1).fit(module(properties, init_from=tmp_path / "other"), data)
+
+
+def test_only_known_properties_are_kept_with_the_model():
+    data, asked = QM9DataModule(), module(["gap", "mu"])
+    asked.build(data.statistics)
+    assert list(asked.model().statistics.properties) == ["gap", "mu"]
+    assert asked.model().statistics.properties["gap"] == data.statistics.properties["gap"]
+
+
+def test_hiding_is_part_of_a_training_step(tmp_path, monkeypatch):
+    """Without dropout every molecule is shown something, with 1.0 none is."""
+    seen = []
+    losses = DiffusionModule.losses
+
+    def record(self, clean, noise, conditioned, pocket=None, properties=None):
+        seen.append(properties)
+        return losses(self, clean, noise, conditioned, pocket, properties)
+
+    monkeypatch.setattr(DiffusionModule, "losses", record)
+    for dropout in (0.0, 1.0):
+        run = module(["gap", "mu"], property_dropout=dropout)
+        trainer(tmp_path, 2, limit_val_batches=0).fit(run, QM9DataModule(batch_size=16))
+    assert [value.isfinite().any(1).all().item() for value in seen] == [True, True, False, False]
+    assert seen[2].isnan().all()
+
+
+@pytest.fixture
+def judge(tmp_path):
+    torch.manual_seed(0)
+    network = partial(PropertyRegressor, properties=["alpha", "mu"], **SMALL, num_bases=8)
+    regressor = PropertyModule(network, lr=5e-3, warmup_steps=1)
+    run = trainer(tmp_path, 40, limit_val_batches=0, gradient_clip_val=1.0)
+    run.fit(regressor, QM9DataModule(batch_size=32, half="second"))
+    run.save_checkpoint(tmp_path / "judge.ckpt")
+    read = Judge.from_checkpoint(tmp_path / "judge.ckpt")
+    for name, value in regressor.network.state_dict().items():
+        assert torch.equal(read.network.state_dict()[name], value)
+    return read
+
+
+def test_molecules_are_judged(judge):
+    """The judge knows more of real molecules than nothing; the baselines are what the labels make them."""
+    data = QM9DataModule(half="first")
+    asked = module(["gap", "alpha"])
+    asked.build(data.statistics)
+    scores = score_properties(asked.model(), judge, data.train, data.test, 6, guidance_scale=2.0, num_steps=2)
+    assert list(scores.model) == ["alpha"]  # what both know
+    assert scores.units == {"alpha": "eV"}
+    assert scores.regressor["alpha"] < data.statistics.properties["alpha"].std
+    assert 0 <= scores.atoms_only["alpha"] < 0.3  # the rest of these numbers is the spread, which varies little
+    assert scores.random["alpha"] > scores.atoms_only["alpha"]
+    assert 0 <= scores.valid["alpha"] <= 1
+    assert scores.unjudged == {"alpha": 0}
+    assert "this model" in str(scores)
+    with pytest.raises(ValueError, match="must share the properties: got mu; expected some of alpha"):
+        score_properties(asked.model(), judge, data.train, data.test, 6, properties=["mu"])
+
+
+def test_the_order_of_a_table_does_not_matter_to_the_judge(judge):
+    table = QM9DataModule().test
+    values = judge.of_table(table, batch_size=4)
+    turned = judge.of_table(table.subset(range(len(table) - 1, -1, -1)), batch_size=7)
+    for name, value in values.items():
+        torch.testing.assert_close(value, turned[name].flip(0), atol=1e-3, rtol=1e-4)
+
+
+def test_unknown_values_are_left_out_of_the_error(tmp_path):
+    data = QM9DataModule(batch_size=16)
+    data.setup()
+    values = data.train.properties["alpha"].clone()
+    values[::2] = torch.nan
+    train = dataclasses.replace(data.train, properties={**data.train.properties, "alpha": values})
+    data._splits = dataclasses.replace(data._splits, train=train)
+    assert torch.isfinite(torch.tensor(data.statistics.properties["alpha"].mean))
+    regressor = PropertyModule(partial(PropertyRegressor, properties=["alpha"], **SMALL), warmup_steps=1)
+    trainer(tmp_path, 2).fit(regressor, data)
+    assert all(torch.isfinite(p).all() for p in regressor.network.parameters())
+    asked = module(["alpha"])
+    asked.build(data.statistics)
+    batch = data.train.batch([0, 1])
+    assert asked.properties_of(batch).isfinite().flatten().tolist() == [False, True]
+
+
+def test_a_model_is_no_judge(tmp_path):
+    run, data = trainer(tmp_path, 1, limit_val_batches=0), QM9DataModule(batch_size=16)
+    run.fit(module(), data)
+    run.save_checkpoint(tmp_path / "model.ckpt")
+    with pytest.raises(ValueError, match=r"no regressor of properties: give a checkpoint of `moldiff fit-regressor`"):
+        Judge.from_checkpoint(tmp_path / "model.ckpt")
