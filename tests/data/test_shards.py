@@ -41,7 +41,10 @@ def test_moments_of_properties_are_merged(table):
     values = torch.linspace(-1, 3, 200, dtype=torch.float64).square()
     whole = MoleculeTable(**{**vars(table), "properties": {"p": values}})
     parts = [Statistics.of(whole.subset(range(a, b))) for a, b in ((0, 10), (10, 150), (150, 200))]
-    assert Statistics.merged(parts).properties["p"] == pytest.approx(Statistics.of(whole).properties["p"])
+    got, expected = (statistics.properties["p"] for statistics in (Statistics.merged(parts), Statistics.of(whole)))
+    assert (got.mean, got.std, got.min, got.max) == pytest.approx(
+        (expected.mean, expected.std, expected.min, expected.max)
+    )
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
