@@ -9,13 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from moldiff.diffusion.steering import Steering
     from moldiff.generator import MoleculeGenerator
     from moldiff.metrics import evaluate
 
 __version__ = "0.1.0"
-__all__ = ["MoleculeGenerator", "__version__", "evaluate"]
+__all__ = ["MoleculeGenerator", "Steering", "__version__", "evaluate"]
 
-_HOME = {"MoleculeGenerator": "moldiff.generator", "evaluate": "moldiff.metrics"}
+_HOME = {
+    "MoleculeGenerator": "moldiff.generator",
+    "Steering": "moldiff.diffusion.steering",
+    "evaluate": "moldiff.metrics",
+}
 
 
 def __getattr__(name: str) -> object:

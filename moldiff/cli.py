@@ -32,6 +32,7 @@ _REPEATED = {  # options that may be given several times
 _SWITCHES = {  # options without a value
     "overwrite": "Replace the output if it exists.",
     "trust_classes": "Load a model that names classes from outside of moldiff, which can run any code.",
+    "half": "Keep the weights as float16: half the size, rounded by 0.05 % at most; they are used in float32.",
     "resume": "Go on with what an interrupted run has written.",
     "dock": "With --pocket: dock each molecule with AutoDock Vina as well (seconds to minutes for each).",
     "fast": "With --pocket: leave out strain and PoseBusters' internal energy, which take most of the time.",
@@ -108,6 +109,9 @@ def sample(
     num_nodes: int = 1,
     resume: bool = False,
     avoid_clashes: float | None = None,
+    reward: str | None = None,
+    particles: int = 4,
+    trajectory: Path | None = None,
     overwrite: bool = False,
 ) -> None:
     """Draw molecules from a trained model and write them with bonds, charges and properties.
@@ -127,31 +131,29 @@ def sample(
         precision: of matrix products; auto takes bfloat16 where the hardware is fast at it.
         pocket: .pdb or .cif file of a protein, for models that know pockets; molecules are written in its frame.
         reference_ligand: .sdf file of a ligand in the pocket: new molecules get its place and number of heavy atoms.
-        center: x,y,z in Å, written as --center=-1.5,20,3: the mean position of the new molecules, if there is no
-            reference ligand.
+        center: x,y,z in Å, written as --center=-1.5,20,3: mean position of the molecules, without a reference ligand.
         fix: .sdf file of a fragment, or several in one record, that all molecules hold as their first atoms, joined
             where bonds or hydrogens are missing; in a pocket it keeps its place.
-        anchors: with `fix`, the atoms that may get new bonds, numbered from 1 as in the file: 1,5; if not given, all
-            with a free valence.
+        anchors: with `fix`, the atoms that may get new bonds, from 1 as in the file: 1,5; else all with a free valence.
         trust_classes: load a model that names classes from outside of moldiff, which can run any code.
         devices: processes on each machine that share the work, with a GPU each if there are any.
         num_nodes: machines; with more than one, srun or torchrun must start the processes.
         resume: go on with what an interrupted run has written; finished molecules are not drawn again.
         avoid_clashes: with `pocket`, how strongly atoms are pushed out of the protein's; 1 to begin with.
-        overwrite: replace the file if it exists.
+        reward: qed, logp, sa or smarts:PATTERN: return the best of what a small population finds for each molecule.
+        particles: with `reward`, the size of a population; with 4, it costs as much as to draw 4 molecules.
+        trajectory: .xyz or .gif file: the first molecule on its way from noise to data.
+        overwrite: replace the files if they exist.
     """
     settings = dict(locals())
     from moldiff.chem.files import MoleculeWriter
     from moldiff.chem.partial_file import Run
-    from moldiff.data.prepare_pocket import numbers
-    from moldiff.diffusion.conditions import Conditions
     from moldiff.diffusion.process_settings import prepare_process
     from moldiff.generator import MoleculeGenerator
     from moldiff.ranks import own_rank, start_ranks
+    from moldiff.sample_options import SampleOptions
 
-    if pocket is None and any(option is not None for option in (reference_ligand, center, avoid_clashes)):
-        raise ValueError("a reference ligand, a center or avoid_clashes needs a pocket: give --pocket, a .pdb or .cif")
-    growing = _anchors(anchors, fix)
+    options = SampleOptions(settings)
     if (rank := own_rank(devices, num_nodes)) is None:
         start_ranks(devices, settings)
         return
@@ -159,14 +161,13 @@ def sample(
     path = rank.path(out, overwrite, resume)
     with MoleculeWriter(path, overwrite, resume) as writer:
         generator = MoleculeGenerator.from_pretrained(model, rank.device(device), precision, trust_classes)
-        steps = num_steps or generator.model.num_steps
-        site = generator.site(pocket, reference_ligand, numbers(center) if center else None) if pocket else None
-        fixed = generator.fixed(fix, growing) if fix else None
+        steps, first = num_steps or generator.model.num_steps, rank.number == 0
+        asked = options.conditions(generator)
         part = rank.part(writer.finished.checked(Run(str(seed), str(steps), generator.name), num_samples))
-        bar = rank.number == 0
-        conditions = Conditions(site=site, fixed=fixed, avoid_clashes=avoid_clashes)
-        batches = generator.stream(num_samples, seed, num_steps, num_atoms, batch_size, bar, part, **conditions)
-        valid = generator.write(batches, writer, seed, steps, 0 if fixed is None else len(fixed))
+        if trajectory is not None and first:
+            generator.trajectory(0, seed, num_steps, num_atoms, **asked).save(trajectory, overwrite or resume)
+        batches = generator.stream(num_samples, seed, num_steps, num_atoms, batch_size, first, part, **asked)
+        valid = generator.write(batches, writer, seed, steps, len(asked.get("fixed") or ()))
     sys.stdout.write(rank.ending(out, path, num_samples, valid + writer.finished.num_valid))
 
 
@@ -310,18 +311,21 @@ def report(
     run_report([Path(name) for name in molecules], out, reference, num_shown, overwrite, groups, bonds, workers)
 
 
-def export(checkpoint: Path, out: Path, card: Path | None = None, trust_classes: bool = False) -> None:
+def export(
+    checkpoint: Path, out: Path, card: Path | None = None, half: bool = False, trust_classes: bool = False
+) -> None:
     """Turn a training checkpoint into a model folder: model.safetensors, config.yaml, card.md.
 
     Args:
         checkpoint: .ckpt file written by `moldiff fit`; its averaged weights are taken, if averaging was on.
         out: folder to make; it must not exist.
         card: a text (Markdown) that is put into card.md above the settings of the run.
+        half: keep the weights as float16: half the size, rounded by 0.05 % at most, and used in float32 all the same.
         trust_classes: take a checkpoint that names classes from outside of moldiff, which can run any code.
     """
     from moldiff.training.export import export_checkpoint
 
-    export_checkpoint(checkpoint, out, card, trust_classes)
+    export_checkpoint(checkpoint, out, card, trust_classes, half)
     sys.stdout.write(f"model written to {out}\n")
 
 
@@ -353,14 +357,6 @@ def prepare_pocket(
 
     names = [name.strip() for name in residues.split(",")] if residues else None
     run_prepare_pocket(protein, out, ligand, names, numbers(center) if center else None, radius, id, split)
-
-
-def _anchors(anchors: str | None, fix: Path | None) -> list[int] | None:
-    if anchors is None:
-        return None
-    if fix is None or not re.fullmatch(r"\d+(,\d+)*", anchors):
-        raise ValueError(f"got --anchors {anchors}; expected numbers such as 1,5 together with --fix, an .sdf file")
-    return [int(number) for number in anchors.split(",")]
 
 
 def _call(name: str, function: Callable[..., Any], arguments: list[str]) -> None:

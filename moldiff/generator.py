@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Unpack
 
 import numpy as np
@@ -18,9 +19,10 @@ from moldiff.chem.arrays import MoleculeArrays, from_mol, sanitized, to_mol
 from moldiff.chem.files import MoleculeWriter, read_molecules
 from moldiff.chem.pocket import Pocket
 from moldiff.chem.smiles import canonical_smiles
+from moldiff.chem.trajectory import Trajectory
 from moldiff.diffusion.conditions import Conditions
 from moldiff.diffusion.fixed import FixedAtoms, fix_atoms
-from moldiff.diffusion.generate import SampledBatch, generate
+from moldiff.diffusion.generate import SampledBatch, generate, trace
 from moldiff.diffusion.model import CONFIG, Model, read_model
 from moldiff.diffusion.model_folder import write_model
 from moldiff.diffusion.optimisation import Candidate, Generation, optimise
@@ -112,15 +114,15 @@ class MoleculeGenerator:
             conditions: what the molecules are asked to be: `site`, `fixed`, `guides`, ... (see `Conditions`).
         """
         molecules: list[MoleculeArrays | None] = [None] * num_samples
+        notes: list[Mapping[str, str]] = [{}] * num_samples
         for batch in self.stream(num_samples, seed, num_steps, num_atoms, batch_size, progress, **conditions):
-            for index, molecule in zip(batch.indices, batch.molecules, strict=True):
-                molecules[index] = molecule
+            for index, molecule, note in zip(batch.indices, batch.molecules, batch.notes, strict=True):
+                molecules[index], notes[index] = molecule, note
         done = tuple(molecule for molecule in molecules if molecule is not None)
         hydrogens = self.model.statistics.vocabulary.hydrogens
-        fixed = conditions.get("fixed")
-        return Samples(
-            done, seed, num_steps or self.model.num_steps, self.name, hydrogens, 0 if fixed is None else len(fixed)
-        )
+        fixed, steps = conditions.get("fixed"), num_steps or self.model.num_steps
+        num_fixed = 0 if fixed is None else len(fixed)
+        return Samples(done, seed, steps, self.name, hydrogens, num_fixed, tuple(notes))
 
     def stream(
         self,
@@ -202,9 +204,30 @@ class MoleculeGenerator:
             settings = (generations, population, noise_level, seed, num_steps, batch_size, self.bfloat16)
             yield from optimise(self.model, _read(ligand, hydrogens), judge, *settings, **conditions)
 
-    def record(self, arrays: MoleculeArrays, index: int, seed: int, num_steps: int, num_fixed: int = 0) -> Chem.Mol:
+    def trajectory(
+        self,
+        index: int = 0,
+        seed: int = 0,
+        num_steps: int | None = None,
+        num_atoms: int | None = None,
+        **conditions: Unpack[Conditions],
+    ) -> Trajectory:
+        """Draw one of the molecules of `sample`, not steered, and keep its way from noise to data."""
+        made = trace(self.model, index, seed, num_steps, num_atoms, self.bfloat16, **conditions)
+        return replace(made, title=f"{self.name}-seed{seed}-{index}")
+
+    def record(
+        self,
+        arrays: MoleculeArrays,
+        index: int,
+        seed: int,
+        num_steps: int,
+        num_fixed: int = 0,
+        notes: Mapping[str, str] = MappingProxyType({}),
+    ) -> Chem.Mol:
         """A molecule that this model has drawn, as it is written to files."""
-        return record(arrays, index, seed, num_steps, self.name, self.model.statistics.vocabulary.hydrogens, num_fixed)
+        hydrogens = self.model.statistics.vocabulary.hydrogens
+        return record(arrays, index, seed, num_steps, self.name, hydrogens, num_fixed, notes)
 
     def write(
         self, batches: Iterable[SampledBatch], writer: MoleculeWriter, seed: int, num_steps: int, num_fixed: int = 0
@@ -217,8 +240,8 @@ class MoleculeGenerator:
 
         def write(batch: SampledBatch) -> int:
             valid = 0
-            for index, molecule in zip(batch.indices, batch.molecules, strict=True):
-                mol = self.record(molecule, index, seed, num_steps, num_fixed)
+            for index, molecule, notes in zip(batch.indices, batch.molecules, batch.notes, strict=True):
+                mol = self.record(molecule, index, seed, num_steps, num_fixed, notes)
                 writer.write(mol, place=index)
                 valid += mol.GetIntProp("moldiff_valid")
             return valid
@@ -315,12 +338,14 @@ class Samples:
     model: str
     hydrogens: bool = True  # whether they are atoms; if not, they are implicit
     num_fixed: int = 0  # the first so many atoms of each were given
+    notes: tuple[Mapping[str, str], ...] = ()  # what is known of each besides; written to files
 
     @cached_property
     def raw(self) -> list[Chem.Mol]:
         """All molecules as drawn, not sanitized, with the properties that are written to files."""
         common = (self.seed, self.num_steps, self.model, self.hydrogens, self.num_fixed)
-        return [record(arrays, i, *common) for i, arrays in enumerate(self.arrays)]
+        notes = self.notes or ({},) * len(self.arrays)
+        return [record(arrays, i, *common, notes[i]) for i, arrays in enumerate(self.arrays)]
 
     @cached_property
     def mols(self) -> list[Chem.Mol | None]:
@@ -352,12 +377,13 @@ def record(
     model: str,
     hydrogens: bool = True,
     num_fixed: int = 0,
+    notes: Mapping[str, str] = MappingProxyType({}),
 ) -> Chem.Mol:
     """A drawn molecule with a title and properties: seed, index, steps, model, `moldiff_valid` (the strict rule).
 
     If its coordinates are no finite numbers, which files cannot hold, it becomes a molecule without atoms. `hydrogens`:
     whether they are atoms; if not, they are implicit, and judged as if they were there. `num_fixed`: the first so many
-    atoms were given; their numbers, from 1, are written as `moldiff_fixed`.
+    atoms were given; their numbers, from 1, are written as `moldiff_fixed`. `notes`: further properties.
     """
     mol = to_mol(arrays, hydrogens) if np.isfinite(arrays.positions).all() else Chem.Mol()
     mol.SetProp("_Name", f"{model}-seed{seed}-{index}")
@@ -365,6 +391,8 @@ def record(
         mol.SetProp(f"moldiff_{key}", str(value))
     if num_fixed:
         mol.SetProp("moldiff_fixed", ",".join(str(number + 1) for number in range(num_fixed)))
+    for name, note in notes.items():
+        mol.SetProp(name, note)
     judged = mol if hydrogens else Chem.AddHs(mol)
     mol.SetIntProp("moldiff_valid", int(strict_verdict(judged).smiles is not None))
     return mol

@@ -201,3 +201,14 @@ def test_fragment_keeps_its_place_in_a_pocket():
         np.testing.assert_allclose(a.positions[:8], fragment.GetConformer().GetPositions(), atol=1e-3)
         assert a.atomic_numbers[:8].tolist() == [atom.GetAtomicNum() for atom in fragment.GetAtoms()]
         np.testing.assert_allclose(a.positions, b.positions, atol=1e-3)
+
+
+def test_trajectory_around_fixed_atoms_is_in_their_frame(generator):
+    """The noisy molecules, too: the fixed atoms come nearer and nearer to their places."""
+    options = {"num_atoms": 11, "num_steps": 12, "fixed": generator.fixed(ethanol(4))}
+    trajectory = generator.trajectory(1, seed=2, **options)
+    drawn = generator.sample(2, seed=2, progress=False, **options).arrays[1]
+    np.testing.assert_allclose(trajectory.molecule.positions, drawn.positions, atol=1e-3)
+    places = ethanol(4).GetConformer().GetPositions()
+    first, *_, late, _ = (np.abs(frame.noisy.positions[:8] - places).max() for frame in trajectory.frames)
+    assert first > 0.5 > late

@@ -13,7 +13,9 @@ from rdkit import Chem
 import moldiff.generator
 from moldiff import MoleculeGenerator
 from moldiff.chem.files import read_molecules
+from moldiff.cli import main
 from moldiff.diffusion import CategoricalProcess, EulerSampler, GaussianProcess
+from moldiff.diffusion.steering import Steering
 from moldiff.models import EquivariantGraphTransformer
 from moldiff.training import DiffusionModule
 
@@ -277,3 +279,37 @@ def test_bundled_model_at_its_default_precision_heeds_no_batch_size(bundled, num
     together = bundled.sample(64, batch_size=64, **options)
     for batch_size in (1, 3):
         assert_same(bundled.sample(7, batch_size=batch_size, **options).arrays, together.arrays[:7])
+
+
+def test_trajectory_ends_at_the_molecule_that_is_drawn(generator, samples):
+    trajectory = generator.trajectory(3, seed=1)
+    assert_same([trajectory.molecule], samples.arrays[3:4])
+    assert trajectory.title == "tiny-seed1-3"
+    times = [frame.time for frame in trajectory.frames]
+    assert times[0] == 1
+    assert times[-1] == 0
+    assert times == sorted(times, reverse=True)
+    assert len(times) == 5 + 1  # of each step, and the end
+    assert len({tuple(frame.noisy.atomic_numbers) for frame in trajectory.frames}) > 1  # elements are noised, too
+
+
+def test_trajectories_that_are_refused(generator):
+    with pytest.raises(ValueError, match="index must be at least 0: got -1"):
+        generator.trajectory(-1)
+    with pytest.raises(ValueError, match="a steered molecule has no single way"):
+        generator.trajectory(0, steering=Steering("qed"))
+
+
+def test_trajectory_from_the_command_line(generator, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    generator.save_pretrained("tiny")
+    common = ["sample", "--model", "tiny", "--device", "cpu", "--num_samples", "2", "--num_atoms", "5"]
+    main([*common, "--trajectory", "x.xyz", "--out", "a.xyz"])
+    first, last = read_molecules("a.xyz")[0], read_molecules("x.xyz")[-1]
+    np.testing.assert_allclose(first.GetConformer().GetPositions(), last.GetConformer().GetPositions(), atol=1e-3)
+    main([*common, "--trajectory", "x.gif", "--out", "b.xyz"])
+    assert (tmp_path / "x.gif").read_bytes()[:6] == b"GIF89a"
+    with pytest.raises(SystemExit):
+        main([*common, "--trajectory", "x.gif", "--out", "c.xyz"])
+    assert "x.gif exists" in capsys.readouterr().err
+    assert not (tmp_path / "c.xyz").exists()

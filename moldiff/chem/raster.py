@@ -37,18 +37,21 @@ class _Canvas:
     colour: NDArray[np.float64]  # (H, W, 3)
 
 
-def viewing_positions(mol: Chem.Mol, turn: bool = True) -> NDArray[np.float64]:
-    """(N, 3) in Å: centred; if `turn`, the longest axis to the right, the shortest to the viewer, slightly tilted."""
-    positions = mol.GetConformer().GetPositions()
-    positions = positions - positions.mean(0)
-    if not turn:
-        return np.asarray(positions)
-    axes = np.linalg.svd(positions, full_matrices=True)[2]
+def viewing_rotation(positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(3, 3), for positions @ rotation: longest axis to the right, shortest to the viewer, then slightly tilted."""
+    axes = np.linalg.svd(positions - positions.mean(0), full_matrices=True)[2]
     axes[2] = np.cross(axes[0], axes[1])  # a rotation: a reflection would show the wrong enantiomer
     about_x, about_y = np.radians(-18.0), np.radians(14.0)
     tilt_x = np.array([[1, 0, 0], [0, np.cos(about_x), -np.sin(about_x)], [0, np.sin(about_x), np.cos(about_x)]])
     tilt_y = np.array([[np.cos(about_y), 0, np.sin(about_y)], [0, 1, 0], [-np.sin(about_y), 0, np.cos(about_y)]])
-    return np.asarray(positions @ axes.T @ tilt_x.T @ tilt_y.T)
+    return np.asarray(axes.T @ tilt_x.T @ tilt_y.T)
+
+
+def viewing_positions(mol: Chem.Mol, turn: bool = True) -> NDArray[np.float64]:
+    """(N, 3) in Å: centred; if `turn`, turned by `viewing_rotation`."""
+    positions = mol.GetConformer().GetPositions()
+    positions = positions - positions.mean(0)
+    return np.asarray(positions @ viewing_rotation(positions) if turn else positions)
 
 
 def draw_molecule(

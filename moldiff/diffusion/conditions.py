@@ -17,6 +17,7 @@ from moldiff.diffusion.model import Model
 from moldiff.diffusion.placement import PlacedProcess
 from moldiff.diffusion.sampler import MoleculeProcess, Sampler
 from moldiff.diffusion.site import Site
+from moldiff.diffusion.steering import Steering
 from moldiff.models.denoiser import FIELDS, Context, Denoiser
 
 
@@ -28,12 +29,14 @@ class Conditions(TypedDict, total=False):
         place, and the site's centre only tells which residues are near.
     guides: energies of the clean molecule whose gradients pull at it (see `Guide`), such as `RadiusOfGyration(3.0)`.
     avoid_clashes: scale of the guide `PocketClashes` for the atoms of the site; 0, None: without it.
+    steering: a function of molecules that shall be large (see `Steering`).
     """
 
     site: Site | None
     fixed: FixedAtoms | None
     guides: Sequence[Guide] | None
     avoid_clashes: float | None
+    steering: Steering | None
 
 
 @dataclass(frozen=True)

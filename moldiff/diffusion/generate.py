@@ -7,19 +7,25 @@ from dataclasses import dataclass
 from typing import Unpack
 
 import torch
+from rdkit import Chem
 from torch import Tensor
 
 from moldiff.chem.arrays import MoleculeArrays
-from moldiff.chem.whole import is_whole
+from moldiff.chem.trajectory import Frame, Trajectory
+from moldiff.chem.whole import whole_mol
 from moldiff.data.batch import MolBatch
 from moldiff.data.molecules import to_arrays
+from moldiff.diffusion.alignment import Motion
 from moldiff.diffusion.conditions import Conditions, Dressed, dress
 from moldiff.diffusion.inpainting import sample_around
 from moldiff.diffusion.model import Model
 from moldiff.diffusion.noise import MoleculeNoise
 from moldiff.diffusion.part import ALL, Part
+from moldiff.diffusion.sampler import Sampler, Start, State, Watch
 from moldiff.diffusion.site import Site
 from moldiff.diffusion.size_prior import SizePrior
+from moldiff.diffusion.steering import Drawing, steer
+from moldiff.models.denoiser import FIELDS
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,7 @@ class SampledBatch:
 
     indices: tuple[int, ...]
     molecules: tuple[MoleculeArrays, ...]
+    notes: tuple[Mapping[str, str], ...]  # what is known of each besides, as it is written to files
 
 
 def generate(
@@ -63,14 +70,52 @@ def generate(
     dressed, site, fixed = dress(model, conditions), conditions.get("site"), conditions.get("fixed")
     wanted = num_atoms or (site.num_atoms if site is not None else None)
     sizes = _sizes(_histogram(model, site), num_samples, seed, wanted, 0 if fixed is None else len(fixed))
-    for chosen in part.of(_batches(sizes, batch_size)):
+    steering = conditions.get("steering")
+    groups = max(1, batch_size // (1 if steering is None else steering.particles))
+    for chosen in part.of(_batches(sizes, groups)):
         size = int(sizes[chosen[0]])
-        batch = _denoise(model, size, chosen, seed, num_steps or model.num_steps, bfloat16, dressed)
-        if site is not None:
-            batch = batch.replace(pos=batch.pos + site.centre.to(batch.pos))
-        drawn = zip(chosen.tolist(), to_arrays(batch, model.statistics.vocabulary), strict=True)
-        new = {index: molecule for index, molecule in drawn if index not in part.done}
-        yield SampledBatch(tuple(new), tuple(new.values()))
+        batch, notes = _denoise(model, size, chosen, seed, num_steps or model.num_steps, bfloat16, dressed, conditions)
+        arrays = to_arrays(_placed(batch, site), model.statistics.vocabulary)
+        drawn = zip(chosen.tolist(), arrays, notes, strict=True)
+        new = {index: (molecule, note) for index, molecule, note in drawn if index not in part.done}
+        yield SampledBatch(tuple(new), tuple(m for m, _ in new.values()), tuple(note for _, note in new.values()))
+
+
+def trace(
+    model: Model,
+    index: int,
+    seed: int = 0,
+    num_steps: int | None = None,
+    num_atoms: int | None = None,
+    bfloat16: bool = False,
+    **conditions: Unpack[Conditions],
+) -> Trajectory:
+    """Draw one of the molecules that `generate` draws, and keep its steps. Arguments as in `MoleculeGenerator.sample`.
+
+    Raises:
+        ValueError: if the molecule is steered: its way is not one.
+    """
+    if index < 0:
+        raise ValueError(f"index must be at least 0: got {index}")
+    if conditions.get("steering") is not None:
+        raise ValueError("a steered molecule has no single way from noise to data: leave out steering or trajectory")
+    dressed, site, fixed = dress(model, conditions), conditions.get("site"), conditions.get("fixed")
+    wanted = num_atoms or (site.num_atoms if site is not None else None)
+    num_fixed = 0 if fixed is None else len(fixed)
+    size = int(_sizes(_histogram(model, site), index + 1, seed, wanted, num_fixed)[index])
+    frames: list[Frame] = []
+
+    def arrays(batch: MolBatch) -> MoleculeArrays:
+        return to_arrays(_placed(batch, site), model.statistics.vocabulary)[0]
+
+    def watch(state: State) -> None:
+        clean = dressed.process.decode(state.estimate, state.batch.mask)
+        noisy = _as_classes(state, clean, moved=fixed is not None)
+        frames.append(Frame(float(state.time), arrays(noisy), arrays(clean)))
+
+    where, steps = torch.tensor([index]), num_steps or model.num_steps
+    end = arrays(_denoise(model, size, where, seed, steps, bfloat16, dressed, conditions, watch)[0])
+    return Trajectory((*frames, Frame(0.0, end, end)))
 
 
 def _batches(sizes: Tensor, batch_size: int) -> list[Tensor]:
@@ -113,18 +158,47 @@ def _denoise(
     num_steps: int,
     bfloat16: bool,
     dressed: Dressed,
-) -> MolBatch:
-    device = next(model.denoiser.parameters()).device
-    mask = torch.ones(len(indices), size, dtype=torch.bool, device=device)
-    noise = MoleculeNoise(seed, indices.to(device))
+    conditions: Conditions,
+    watch: Watch | None = None,
+) -> tuple[MolBatch, tuple[Mapping[str, str], ...]]:
+    """Molecules of these indices, all of one size, and notes on them."""
+    device, steering = next(model.denoiser.parameters()).device, conditions.get("steering")
+
+    def read(batch: MolBatch) -> list[Chem.Mol | None]:
+        arrays = to_arrays(_placed(batch, conditions.get("site")), model.statistics.vocabulary)
+        return [whole_mol(a, model.statistics.vocabulary.hydrogens) for a in arrays]
 
     def is_done(batch: MolBatch) -> Tensor:
-        arrays = to_arrays(batch, model.statistics.vocabulary)
-        whole = [is_whole(a, model.statistics.vocabulary.hydrogens) for a in arrays]
-        return torch.tensor(whole, device=device)
+        return torch.tensor([mol is not None for mol in read(batch)], device=device)
 
-    with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
-        denoiser, process, sampler, context = dressed.denoiser, dressed.process, dressed.sampler, dressed.context
-        if dressed.around:
-            return sample_around(sampler, denoiser, process, mask, num_steps, noise, context, is_done)
-        return sampler(denoiser, process, mask, num_steps, noise, context)
+    def draw(sampler: Sampler, num_steps: int, noise: MoleculeNoise, start: Start | None = None) -> MolBatch:
+        mask = torch.ones(len(noise.key), size, dtype=torch.bool, device=device)
+        denoiser, process, context = dressed.denoiser, dressed.process, dressed.context
+        with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
+            if dressed.around and start is None:
+                return sample_around(sampler, denoiser, process, mask, num_steps, noise, context, is_done, watch)
+            return sampler(denoiser, process, mask, num_steps, noise, context, start, watch)
+
+    if steering is None:
+        return draw(dressed.sampler, num_steps, MoleculeNoise(seed, indices.to(device))), ({},) * len(indices)
+    drawing = Drawing(draw, read, dressed.process, dressed.sampler, num_steps)
+    steered = steer(steering, drawing, seed, indices.to(device))
+    return steered.batch, steered.notes()
+
+
+def _placed(batch: MolBatch, site: Site | None) -> MolBatch:
+    """Molecules in the frame of their protein."""
+    return batch if site is None else batch.replace(pos=batch.pos + site.centre.to(batch.pos))
+
+
+def _as_classes(state: State, clean: MolBatch, moved: bool) -> MolBatch:
+    """The noisy molecules of a state as classes; masked ones as in the clean estimate; `moved`: into its frame."""
+    batch = state.batch
+    pos = Motion.onto(state.estimate.pos, clean.pos)(batch.pos) if moved else batch.pos
+    fields: dict[str, Tensor] = {}
+    for name in FIELDS[1:]:
+        noisy, found, estimate = getattr(batch, name), getattr(clean, name), getattr(state.estimate, name)
+        if noisy is not None:
+            tokens = noisy.argmax(-1) if noisy.is_floating_point() else noisy
+            fields[name] = torch.where(tokens < estimate.shape[-1], tokens, found)
+    return batch.replace(pos=pos, **fields)

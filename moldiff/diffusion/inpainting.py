@@ -16,7 +16,7 @@ from moldiff.diffusion.joint import JointProcess
 from moldiff.diffusion.noise import Noise
 from moldiff.diffusion.placement import PlacedProcess
 from moldiff.diffusion.process import StepOptions, expand
-from moldiff.diffusion.sampler import MoleculeProcess, Sampler, Start
+from moldiff.diffusion.sampler import MoleculeProcess, Sampler, Start, Watch
 from moldiff.models.denoiser import FIELDS, Context, Denoiser, Prediction
 from moldiff.nn.geometry import mean_position
 
@@ -137,6 +137,7 @@ def sample_around(
     noise: Noise,
     context: Context,
     is_done: Callable[[MolBatch], Bool[Tensor, " B"]],
+    watch: Watch | None = None,
 ) -> MolBatch:
     """Molecules around fixed atoms, drawn in rounds.
 
@@ -146,19 +147,19 @@ def sample_around(
     molecules are noised, not steps). A molecule that `is_done` after a round is kept as it is; the others go on, for
     `ROUNDS` rounds at most.
     """
-    out = sampler(denoiser, process, mask, num_steps, noise, context)
+    out = sampler(denoiser, process, mask, num_steps, noise, context, watch=watch)
     t = torch.full((len(mask),), RESTART, device=mask.device)
     for _ in range(ROUNDS):
         done = is_done(out)
         if done.all():
             break
         start = Start(process.corrupt(out, t, noise), RESTART)
-        again = sampler(denoiser, process, mask, num_steps, noise, context, start)
-        out = _chosen(done, out, again)
+        again = sampler(denoiser, process, mask, num_steps, noise, context, start, watch)
+        out = chosen(done, out, again)
     return out
 
 
-def _chosen(first: Bool[Tensor, " B"], one: MolBatch, other: MolBatch) -> MolBatch:
+def chosen(first: Bool[Tensor, " B"], one: MolBatch, other: MolBatch) -> MolBatch:
     """Molecules of one batch where `first` is true, else of the other."""
     fields = {}
     for name in FIELDS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from copy import copy
 
 import torch
 from jaxtyping import Float, Int
@@ -48,6 +49,12 @@ class MoleculeNoise(Noise):
             _mix(torch.tensor(seed, dtype=torch.int64, device=indices.device)) + indices.to(torch.int64) * _GOLDEN
         )
         self.draws = 0
+
+    def take(self, rows: Int[Tensor, " C"]) -> MoleculeNoise:
+        """That of some of the molecules, which goes on where this one stands."""
+        noise = copy(self)
+        noise.key = self.key[rows]
+        return noise
 
     def uniform(self, like: Float[Tensor, "B *S"]) -> Float[Tensor, "B *S"]:
         """See `Noise`. 24 random bits each."""

@@ -11,7 +11,9 @@ from moldiff.diffusion.model import read_checkpoint, read_model
 from moldiff.diffusion.model_folder import write_model
 
 
-def export_checkpoint(checkpoint: Path, out: Path, card: Path | None = None, trust: bool = False) -> None:
+def export_checkpoint(
+    checkpoint: Path, out: Path, card: Path | None = None, trust: bool = False, half: bool = False
+) -> None:
     """Write `model.safetensors` + `config.yaml` + `card.md` for a checkpoint of `moldiff fit`.
 
     Args:
@@ -19,6 +21,7 @@ def export_checkpoint(checkpoint: Path, out: Path, card: Path | None = None, tru
         out: folder to make.
         card: a text that is put into card.md above the settings of the run.
         trust: whether the checkpoint may name classes from outside of this package, which can run any code.
+        half: whether the weights are kept as float16.
 
     Raises:
         FileNotFoundError: if the checkpoint or the card's text is missing.
@@ -36,4 +39,4 @@ def export_checkpoint(checkpoint: Path, out: Path, card: Path | None = None, tru
         f"{', '.join(model.statistics.vocabulary.elements)}; {averaged} weights."
     )
     body = yaml.safe_dump(settings, sort_keys=False)
-    write_model(model, out, f"{text.rstrip()}\n\n## Training run\n\n{run}\n\n```yaml\n{body}```\n")
+    write_model(model, out, f"{text.rstrip()}\n\n## Training run\n\n{run}\n\n```yaml\n{body}```\n", half)

@@ -71,6 +71,17 @@ def test_averaged_weights_are_taken(checkpoint, exported):
     assert all(torch.equal(value, weights[key]) for key, value in read_weights(checkpoint).items())
 
 
+def test_half_of_the_size(checkpoint, exported, tmp_path):
+    export_checkpoint(checkpoint, tmp_path / "half", half=True)
+    sizes = [(folder / "model.safetensors").stat().st_size for folder in (tmp_path / "half", exported)]
+    assert sizes[0] < 0.6 * sizes[1]
+    whole = read_weights(exported)
+    for name, value in MoleculeGenerator.from_pretrained(tmp_path / "half").model.denoiser.state_dict().items():
+        assert value.dtype == whole[name].dtype
+        torch.testing.assert_close(value, whole[name], rtol=5e-4, atol=1e-7)
+    assert len(samples(tmp_path / "half")) == 6
+
+
 def test_card_of_the_user_comes_first(checkpoint, tmp_path):
     (tmp_path / "text.md").write_text("# Mine\n\nFor fun.\n")
     export_checkpoint(checkpoint, tmp_path / "out", tmp_path / "text.md")

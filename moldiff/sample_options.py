@@ -1,0 +1,56 @@
+"""What the options of `moldiff sample` ask molecules to be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from moldiff.chem.trajectory import check_path
+from moldiff.data.prepare_pocket import numbers
+from moldiff.diffusion.conditions import Conditions
+from moldiff.diffusion.steering import Steering
+from moldiff.generator import MoleculeGenerator
+
+_OF_POCKET = ("reference_ligand", "center", "avoid_clashes")
+_OF_SPACE = ("pocket", "reference_ligand", "center", "fix", "anchors")
+
+
+class SampleOptions:
+    """Options of `moldiff sample` that go together."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        """Check which options come together.
+
+        Args:
+            settings: all options of the command by their names.
+
+        Raises:
+            ValueError: if one lacks another, or a value has no meaning.
+            OSError: if the trajectory cannot be written.
+        """
+        self.settings = settings
+        if settings["pocket"] is None and any(settings[name] is not None for name in _OF_POCKET):
+            raise ValueError(
+                "a reference ligand, a center or avoid_clashes needs a pocket: give --pocket, a .pdb or .cif"
+            )
+        anchors = settings["anchors"]
+        if anchors is not None and (settings["fix"] is None or not re.fullmatch(r"\d+(,\d+)*", anchors)):
+            raise ValueError(f"got --anchors {anchors}; expected numbers such as 1,5 together with --fix, an .sdf file")
+        if settings["trajectory"] is not None:
+            check_path(settings["trajectory"], settings["overwrite"] or settings["resume"])
+            if settings["reward"] is not None:
+                raise ValueError("a steered molecule has no single way: leave out --reward or --trajectory")
+        self.steering = None if settings["reward"] is None else Steering(settings["reward"], settings["particles"])
+
+    def conditions(self, generator: MoleculeGenerator) -> Conditions:
+        """What molecules are asked to be, as the generator's model understands it."""
+        pocket, ligand, center, fix, anchors = (self.settings[name] for name in _OF_SPACE)
+        centre = None if center is None else numbers(center)
+        bonded = None if anchors is None else [int(number) for number in anchors.split(",")]
+        return Conditions(
+            site=None if pocket is None else generator.site(pocket, ligand, centre),
+            fixed=None if fix is None else generator.fixed(fix, bonded),
+            avoid_clashes=self.settings["avoid_clashes"],
+            steering=self.steering,
+        )
