@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
+import subprocess  # nosec B404  # starts this program again, once for each device
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -122,7 +122,8 @@ def start_ranks(devices: int, settings: Mapping[str, object]) -> None:
     # The variables are those of torchrun, so that a process need not know who started it.
     common = {**os.environ, "OMP_NUM_THREADS": threads, "WORLD_SIZE": str(devices), "TORCHELASTIC_RUN_ID": "moldiff"}
     processes = [
-        subprocess.Popen(command, env={**common, "RANK": str(k), "LOCAL_RANK": str(k)}) for k in range(devices)
+        subprocess.Popen(command, env={**common, "RANK": str(k), "LOCAL_RANK": str(k)})  # nosec B603  # no shell
+        for k in range(devices)
     ]
     try:
         codes = [process.wait() for process in processes]
