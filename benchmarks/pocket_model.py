@@ -34,7 +34,8 @@ def draw(generator: MoleculeGenerator, entry: Path, out: Path, args: argparse.Na
     """Draw the molecules of one pocket to a file; the seconds that it took."""
     start = time.perf_counter()
     site = generator.site(entry / POCKET, entry / LIGAND)
-    generator.sample(args.num_samples, args.seed, args.num_steps, progress=False, site=site).to_sdf(out)
+    asked = {"site": site, "avoid_clashes": args.avoid_clashes, "guidance_scale": args.guidance_scale}
+    generator.sample(args.num_samples, args.seed, args.num_steps, progress=False, **asked).to_sdf(out)
     return time.perf_counter() - start
 
 
@@ -85,6 +86,8 @@ def main() -> None:
     parser.add_argument("--split", default="test")
     parser.add_argument("--num_samples", type=int, default=20)
     parser.add_argument("--num_steps", type=int)
+    parser.add_argument("--avoid_clashes", type=float)
+    parser.add_argument("--guidance_scale", type=float, default=1.0)
     parser.add_argument("--num_pockets", type=int, help="only so many pockets, evenly spread over the list")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--whole", action="store_true", help="strain and PoseBusters' internal energy, too")
