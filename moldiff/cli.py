@@ -148,7 +148,6 @@ def sample(
     """
     settings = dict(locals())
     from moldiff.chem.files import MoleculeWriter
-    from moldiff.chem.partial_file import Run
     from moldiff.diffusion.process_settings import prepare_process
     from moldiff.generator import MoleculeGenerator
     from moldiff.ranks import own_rank, start_ranks
@@ -164,11 +163,11 @@ def sample(
         generator = MoleculeGenerator.from_pretrained(model, rank.device(device), precision, trust_classes)
         steps, first = num_steps or generator.model.num_steps, rank.number == 0
         asked = options.conditions(generator)
-        part = rank.part(writer.finished.checked(Run(str(seed), str(steps), generator.name), num_samples))
+        part = rank.part(writer.finished.checked(options.run(generator), num_samples))
         if trajectory is not None and first:
             generator.trajectory(0, seed, num_steps, num_atoms, **asked).save(trajectory, overwrite or resume)
         batches = generator.stream(num_samples, seed, num_steps, num_atoms, batch_size, first, part, **asked)
-        valid = generator.write(batches, writer, seed, steps, len(asked.get("fixed") or ()))
+        valid = generator.write(batches, writer, seed, steps, len(asked.get("fixed") or ()), options.notes)
     sys.stdout.write(rank.ending(out, path, num_samples, valid + writer.finished.num_valid))
 
 

@@ -227,9 +227,9 @@ class MoleculeGenerator:
         seed: int,
         num_steps: int,
         num_fixed: int = 0,
-        notes: Mapping[str, str] = MappingProxyType({}),
+        common: Mapping[str, str] = MappingProxyType({}),
     ) -> int:
-        """Write the molecules of `stream` in a thread, while the next batch is drawn; `notes`: into every record.
+        """Write the molecules of `stream` in a thread, while the next batch is drawn; `common`: notes on all of them.
 
         Returns:
             How many of them pass the strict rule.
@@ -238,7 +238,7 @@ class MoleculeGenerator:
         def write(batch: SampledBatch) -> int:
             valid = 0
             for index, molecule, notes in zip(batch.indices, batch.molecules, batch.notes, strict=True):
-                mol = self.record(molecule, index, seed, num_steps, num_fixed, notes)
+                mol = self.record(molecule, index, seed, num_steps, num_fixed, {**common, **notes})
                 writer.write(mol, place=index)
                 valid += mol.GetIntProp("moldiff_valid")
             return valid

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
+from moldiff.chem.partial_file import Run
 from moldiff.chem.trajectory import check_path
 from moldiff.data.prepare_pocket import numbers
 from moldiff.diffusion.conditions import Conditions
@@ -13,6 +18,8 @@ from moldiff.diffusion.steering import Steering
 from moldiff.generator import MoleculeGenerator
 
 _OF_POCKET = ("reference_ligand", "center", "avoid_clashes")
+_DEFAULTS = {"guidance_scale": 1.0}  # None for the others
+_OF_MOLECULES = (*_OF_POCKET, "pocket", "fix", "anchors", "num_atoms", "properties", "guidance_scale", "reward")
 _OF_SPACE = ("pocket", "reference_ligand", "center", "fix", "anchors")
 
 
@@ -42,6 +49,28 @@ class SampleOptions:
             if settings["reward"] is not None:
                 raise ValueError("a steered molecule has no single way: leave out --reward or --trajectory")
         self.steering = None if settings["reward"] is None else Steering(settings["reward"], settings["particles"])
+
+    @cached_property
+    def digest(self) -> str:
+        """A digest of the options that molecules depend on, files by their content; empty if none is given."""
+        given = {name: self.settings[name] for name in _OF_MOLECULES if self.settings[name] != _DEFAULTS.get(name)}
+        if "reward" in given:
+            given["particles"] = self.settings["particles"]
+        plain = {
+            name: sha256(value.read_bytes()).hexdigest() if isinstance(value, Path) and value.is_file() else str(value)
+            for name, value in given.items()
+        }
+        return sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:12] if plain else ""
+
+    def run(self, generator: MoleculeGenerator) -> Run:
+        """What all records of this run have in common."""
+        steps = self.settings["num_steps"] or generator.model.num_steps
+        return Run(str(self.settings["seed"]), str(steps), generator.name, self.digest)
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """What is written into every record, so that `--resume` knows its own."""
+        return {"moldiff_request": self.digest} if self.digest else {}
 
     def conditions(self, generator: MoleculeGenerator) -> Conditions:
         """What molecules are asked to be, as the generator's model understands it."""

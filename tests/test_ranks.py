@@ -1,6 +1,7 @@
 """Sampling that is interrupted, or shared by several processes: the file is always the same."""
 
 import resource
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -121,6 +122,7 @@ def test_nothing_is_drawn_when_all_is_there(whole, sample, work, capsys, monkeyp
     [
         (["--seed", 1], "another run (seed 0, 2 steps, model tiny); expected seed 1"),
         (["--num_steps", 3], "expected seed 0, 3 steps"),
+        (["--num_atoms", 7], "expected seed 0, 2 steps, model tiny, other options of digest"),
         (["--num_samples", 5], "below num_samples=5"),
     ],
 )
@@ -133,6 +135,17 @@ def test_file_of_another_run_is_kept(whole, sample, work, capsys, options, messa
         assert stop.value.code == 2
         assert message in capsys.readouterr().err
         assert Path(name).read_bytes() == data
+
+
+def test_other_options_are_told_apart(sample, work, capsys):
+    sample("--num_atoms", 7)
+    whole = Path("x.sdf").read_bytes()
+    for options, fits in ((["--num_atoms", 7], True), (["--num_atoms", 8], False), ([], False)):
+        Path("y.partial.sdf").write_bytes(whole)
+        with nullcontext() if fits else pytest.raises(SystemExit):
+            sample("--resume", *options, out="y.sdf")
+        assert Path("y.sdf").exists() == fits
+        Path("y.sdf").unlink(missing_ok=True)
 
 
 def test_foreign_and_doubled_records(sample, work, capsys):

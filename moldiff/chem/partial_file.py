@@ -28,10 +28,12 @@ class Run:
     seed: str
     num_steps: str
     model: str
+    request: str = ""  # a digest of what else molecules were asked to be; empty if nothing
 
     def __str__(self) -> str:
         """As in a message."""
-        return f"seed {self.seed}, {self.num_steps} steps, model {self.model}"
+        other = f", other options of digest {self.request}" if self.request else ""
+        return f"seed {self.seed}, {self.num_steps} steps, model {self.model}{other}"
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ def finished_records(path: Path) -> FinishedRecords:
         for length, properties in _xyz_records(path, file) if path.suffix.lower() == ".xyz" else _sdf_records(file):
             try:
                 indices.append(int(properties["index"]))
-                runs.add(Run(properties["seed"], properties["num_steps"], properties["model"]))
+                seed, num_steps, model = (properties[name] for name in ("seed", "num_steps", "model"))
+                runs.add(Run(seed, num_steps, model, properties.get("request", "")))
                 num_valid += properties["valid"] == "1"
             except (KeyError, ValueError) as error:
                 raise ValueError(
