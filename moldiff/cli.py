@@ -138,7 +138,7 @@ def sample(
         devices: processes on each machine that share the work, with a GPU each if there are any.
         num_nodes: machines; with more than one, srun or torchrun must start the processes.
         resume: go on with what an interrupted run has written; finished molecules are not drawn again.
-        avoid_clashes: with `pocket`, how strongly atoms are pushed out of the protein's; 1 to begin with.
+        avoid_clashes: with `pocket`, how strongly atoms are pushed out of the protein's: 1 if not given, 0 = not.
         reward: qed, logp, sa or smarts:PATTERN: return the best of what a small population finds for each molecule.
         particles: with `reward`, the size of a population; with 4, it costs as much as to draw 4 molecules.
         trajectory: .xyz or .gif file: the first molecule on its way from noise to data.
@@ -208,7 +208,7 @@ def improve(
         batch_size: molecules that are denoised together.
         device: torch device; a GPU if there is one, else the CPU.
         precision: of matrix products; auto takes bfloat16 where the hardware is fast at it.
-        avoid_clashes: with `pocket`, how strongly atoms are pushed out of the protein's; 1 to begin with.
+        avoid_clashes: with `pocket`, how strongly atoms are pushed out of the protein's: 1 if not given, 0 = not.
         overwrite: replace the file if it exists.
     """
     from tqdm import tqdm

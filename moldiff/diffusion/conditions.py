@@ -36,7 +36,7 @@ class Conditions(TypedDict, total=False):
     guidance_scale: how far conditions (properties, site) are followed: 1 as trained, 0 not at all, more than 1 closer
         than in training, at twice the cost (see `GuidedDenoiser`).
     guides: energies of the clean molecule whose gradients pull at it (see `Guide`), such as `RadiusOfGyration(3.0)`.
-    avoid_clashes: scale of the guide `PocketClashes` for the atoms of the site; 0, None: without it.
+    avoid_clashes: scale of the guide `PocketClashes` for the atoms of the site; 1 if there is a site; 0: without it.
     steering: a function of molecules that shall be large (see `Steering`).
     """
 
@@ -105,6 +105,8 @@ def notes_of(conditions: Conditions, molecule: int) -> dict[str, str]:
 
 def _clash_guide(model: Model, conditions: Conditions) -> list[Guide]:
     site, scale = conditions.get("site"), conditions.get("avoid_clashes")
+    if scale is None:
+        scale = 0.0 if site is None else 1.0
     if not scale:
         return []
     if site is None or not 0 < scale < math.inf:

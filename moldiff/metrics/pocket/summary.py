@@ -37,7 +37,12 @@ class PocketSummary:
         if not reports:
             raise ValueError("Got no reports; expected at least one to summarise")
         requested = sum(len(report.molecules) for report in reports)
-        shares = {name: [report.shares[name] for report in reports if name in report.shares] for name in SHARES}
+        measured = {name for report in reports for name in report.shares}
+        shares = {
+            name: [share for report in reports if (share := _share(report, name)) is not None]
+            for name in SHARES
+            if name in measured
+        }
         counts = {
             name: sum(report.values[name].count for report in reports if name in report.values) for name in VALUES
         }
@@ -72,6 +77,13 @@ class PocketSummary:
         from moldiff.metrics.pocket.table import summary_table
 
         return summary_table(self)
+
+
+def _share(report: PocketReport, name: str) -> Share | None:
+    """A share of a report; 0 where it says nothing since no molecule is valid."""
+    if name not in report.shares and all(scores.cause is not None for scores in report.molecules):
+        return Share(0, len(report.molecules), "requested")
+    return report.shares.get(name)
 
 
 def _over_pockets(

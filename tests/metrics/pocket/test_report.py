@@ -101,6 +101,16 @@ def test_pockets_count_the_same_whatever_their_molecules(report):
         PocketSummary.of([])
 
 
+def test_pockets_without_a_valid_molecule_count(report):
+    assert report.shares["posebusters_valid"].count > 0
+    failed = PocketReport("q.pdb", (PocketScores(cause=Cause.MISSING),) * 2)
+    assert "posebusters_valid" not in failed.shares
+    summary = PocketSummary.of([report, failed])
+    share = report.shares["posebusters_valid"]
+    assert summary.shares["posebusters_valid"] == Summary(share.value / 2, share.value / 2, 2)
+    assert summary.totals["posebusters_valid"].total == share.total + 2
+
+
 def test_without_the_extra_what_needs_it_is_left_out(complex_folder, ligand, monkeypatch):
     """The rest is scored, with a note on what to install; docking was asked for and must not be left out."""
     real = builtins.__import__
