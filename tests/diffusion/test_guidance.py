@@ -64,7 +64,7 @@ def extent(pos: Tensor, mask: Tensor) -> Tensor:
 
 def test_scale_one_reaches_the_aim_where_no_bound_holds_it_back(statistics: Statistics, clean: MolBatch) -> None:
     near = float(extent(clean.pos, clean.mask)[0]) + 0.1
-    only = MolBatch(*(None if x is None else x[:1] for x in vars(clean).values()))
+    only = clean.take(torch.tensor([0]))
     guided = estimate(GuidedProcess(joint(statistics), [RadiusOfGyration(near)]), only, 1.0)
     assert float(extent(guided.pos, only.mask)[0]) == pytest.approx(near, abs=1e-4)
     distance = float((clean.pos[0, 0] - clean.pos[0, 1]).norm()) - 0.3
