@@ -138,8 +138,8 @@ def test_sample_writes_all_molecules_in_order(model, work, capsys):
 
 
 def test_sample_is_what_python_draws(model, work):
-    sample(model, "--num_samples", 4, "--num_atoms", 5, "--precision", "float32")
-    drawn = MoleculeGenerator.from_pretrained(model, "cpu", "float32").sample(4, num_atoms=5, progress=False)
+    sample(model, "--num_samples", 4, "--precision", "float32")
+    drawn = MoleculeGenerator.from_pretrained(model, "cpu", "float32").sample(4, progress=False)
     drawn.to_sdf("y.sdf")
     with open("x.sdf") as first, open("y.sdf") as second:
         assert first.read() == second.read()
