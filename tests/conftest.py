@@ -156,10 +156,11 @@ def root() -> Path:
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as a reader of the README has it: the configs, and the files that the module's earlier tests wrote."""
+    """A folder as a reader of the README has it: the configs, the fixtures, and what earlier tests wrote."""
     folder = tmp_path_factory.mktemp("workspace")
     if (ROOT / "configs").is_dir():
         shutil.copytree(ROOT / "configs", folder / "configs")
+    shutil.copytree(ROOT / "tests" / "fixtures", folder / "tests" / "fixtures")
     return folder
 
 
