@@ -9,6 +9,8 @@ from pathlib import Path
 
 from moldiff.chem.files import read_text
 
+LONGEST = 131_072  # characters of a field; Python's own limit, which other packages lift for the whole process
+
 
 def csv_rows(path: Path) -> Iterator[list[str]]:
     """The rows of a .csv or .csv.gz file, the header first; blank ones are left out.
@@ -18,7 +20,11 @@ def csv_rows(path: Path) -> Iterator[list[str]]:
         ValueError: if it is no text, or no CSV.
     """
     try:
-        yield from (row for row in csv.reader(io.StringIO(read_text(path))) if row)
+        for row in csv.reader(io.StringIO(read_text(path))):
+            if any(len(field) > LONGEST for field in row):
+                raise csv.Error(f"field larger than field limit ({LONGEST})")
+            if row:
+                yield row
     except csv.Error as error:
         raise ValueError(f"{path}: got no CSV file ({error}); expected rows of short texts") from error
 

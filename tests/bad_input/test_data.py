@@ -1,5 +1,6 @@
 """Broken data sets, read as `moldiff fit` reads them: the exceptions are those that the command shows in one line."""
 
+import csv
 import gzip
 import json
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from safetensors.torch import save_file
 from moldiff.data import DrugLikeDataModule, SDFDataModule
 from moldiff.data.complex_datamodule import ComplexDataModule
 from moldiff.data.crossdocked import read_split
+from moldiff.data.csv_file import csv_rows
 from moldiff.data.exclusion import excluded_keys
 from moldiff.data.qm9 import qm9_table
 from moldiff.data.table import MoleculeTable
@@ -191,3 +193,14 @@ def test_foreign_files_in_the_cache(header: dict[str, str], tmp_path: Path) -> N
     save_file({"pos": torch.zeros(3)}, tmp_path / "x.safetensors", metadata=header)
     with pytest.raises(TableFileError, match="delete it"):
         MoleculeTable.load(tmp_path / "x.safetensors")
+
+
+def test_long_fields_are_refused_whatever_the_limit_of_the_process(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("smiles\n" + "C" * 200_000)
+    before = csv.field_size_limit(10**9)
+    try:
+        with pytest.raises(ValueError, match="field larger than"):
+            list(csv_rows(path))
+    finally:
+        csv.field_size_limit(before)
