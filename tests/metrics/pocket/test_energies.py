@@ -5,6 +5,7 @@ from rdkit import Chem
 from rdkit.Chem import AllChem
 
 from moldiff.metrics.pocket import PoseEnergies, pose_energies, sanitized
+from moldiff.metrics.rdkit_log import open_log
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,7 @@ def test_only_the_pose_matters_to_its_own_energies(relaxed):
 
 def test_as_posebusters_judges(relaxed, ligand):
     ratio = pytest.importorskip("posebusters.modules.energy_ratio")
+    open_log()
     for mol in (sanitized(ligand), bent(relaxed, 3.0)):
         theirs = ratio.check_energy_ratio(mol, 100.0, 50)["results"]
         ours = pose_energies(mol)
