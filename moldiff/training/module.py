@@ -26,6 +26,7 @@ from moldiff.diffusion.properties import hidden, known_to, normalised
 from moldiff.diffusion.sampler import EulerSampler, Sampler
 from moldiff.models.denoiser import Context, Denoiser
 from moldiff.models.pocket_encoder import EncodedPocket
+from moldiff.training.bad_batches import BadBatches, OnBadBatch, fault_of_data, fault_of_gradients, fault_of_losses
 from moldiff.training.schedule import keep_as_config, optimizers, save_at_the_end
 
 
@@ -58,6 +59,7 @@ class DiffusionModule(pl.LightningModule):
         property_dropout: float = 0.1,
         init_from: Path | None = None,
         compile: bool = False,
+        on_bad_batch: OnBadBatch = "stop",
         seed: int = 0,
     ) -> None:
         """Settings of a training run.
@@ -81,6 +83,9 @@ class DiffusionModule(pl.LightningModule):
                 --ckpt_path). Weights for properties may be missing: they begin without effect.
             compile: compile the network's blocks with TorchInductor (needs a C++ compiler; minutes at the start): once
                 with gradients and once without, for padded and for unpadded batches, for one size and for any.
+            on_bad_batch: what is done if coordinates, losses or gradients of a batch are no finite numbers: "stop" with
+                an error that names the molecules, or "skip" the batch with a warning that does: its gradient counts as
+                zero.
             seed: seed of times and noise.
         """
         super().__init__()
@@ -100,6 +105,7 @@ class DiffusionModule(pl.LightningModule):
         self.pocket_dropout, self.pocket_draws = pocket_dropout, pocket_draws
         self.property_dropout = property_dropout
         self.init_from, self.compile_blocks, self.seed = init_from, compile, seed
+        self.bad_batches = BadBatches(on_bad_batch)
         self.statistics: Statistics | None = None
 
     def build(self, statistics: Statistics) -> None:
@@ -211,13 +217,16 @@ class DiffusionModule(pl.LightningModule):
         return self.process.loss(self.denoiser(noisy, t, context), clean, noisy, t), t
 
     def training_step(self, batch: MolBatch | ComplexBatch, batch_idx: int) -> Tensor:
-        """One step on one batch."""
+        """One step on one batch; see `on_bad_batch`."""
         parts = self.trainer.accumulate_grad_batches
         part = self.global_rank * parts + batch_idx % parts  # each part of a step has noise of its own
         seed = self.seed * 1_000_003 + self.global_step + part * 2**40
         noise = StreamNoise(torch.Generator(self.device).manual_seed(seed))
         conditioned = self.denoiser.self_conditioning and self.global_step * _GOLDEN % 1 < self.self_conditioning
         clean, around = own_frame(batch)
+        assert self.statistics is not None
+        if fault := fault_of_data(clean, self.statistics.vocabulary):
+            return self._without(fault)
         pocket = None
         if around is not None:  # hidden from some, so that the model works without a pocket, too
             kept = noise.uniform(around.pos[:, 0, 0]) >= self.pocket_dropout
@@ -231,11 +240,27 @@ class DiffusionModule(pl.LightningModule):
         losses, _ = self.losses(clean, noise, conditioned, pocket, properties)
         means = {f"train/{name}": value.mean() for name, value in losses.items()}
         loss = torch.stack(list(means.values())).sum()
+        if not loss.isfinite():
+            return self._without(fault_of_losses(losses, clean, self.statistics.vocabulary))
         self.log_dict({**means, "train/loss": loss}, batch_size=len(batch))
         return loss
 
+    def _without(self, fault: str) -> Tensor:
+        """Stop, or the loss of a batch that is skipped, whose gradient is zero: all processes must have one."""
+        weights = list(self.denoiser.named_parameters())
+        self.bad_batches.handle(fault, self.global_step, weights)
+        return torch.stack([(0 * weight).sum() for _, weight in weights if weight.requires_grad]).sum()
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Look at the gradients, see `on_bad_batch`; Lightning itself deals with those of float16."""
+        weights = list(self.denoiser.named_parameters())
+        if self.trainer.precision != "16-mixed" and (fault := fault_of_gradients(weights)):
+            self.bad_batches.handle(fault, self.global_step, weights)
+            optimizer.zero_grad()
+
     def on_train_batch_end(self, outputs: Any, batch: MolBatch | ComplexBatch, batch_idx: int) -> None:
         """Save the last checkpoint once more when the training ends, before averaged weights replace the others."""
+        self.bad_batches.next()
         save_at_the_end(self.trainer)
 
     def validation_step(self, batch: MolBatch | ComplexBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
