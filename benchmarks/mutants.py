@@ -10,8 +10,10 @@ from __future__ import annotations
 import argparse
 import compileall
 import hashlib
+import importlib
 import json
 import os
+import pkgutil
 import py_compile
 import random
 import resource
@@ -29,7 +31,7 @@ from typing import Any
 import yaml
 from tqdm import tqdm
 
-from benchmarks.mutation import Mutant, mutants
+from benchmarks.mutation import Mutant, mutants, patch
 
 ROOT = Path(__file__).resolve().parents[1]
 EQUIVALENT = ROOT / "benchmarks" / "equivalent_mutants.yaml"
@@ -43,7 +45,7 @@ LONGEST = 120.0  # s: tests of a mutant beyond so much time, undisturbed, are le
 
 
 @dataclass(frozen=True)
-class Test:
+class Traced:
     """What one test took and ran."""
 
     name: str  # as pytest takes it
@@ -66,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         copy = Path(folder) / "copy"
         copy_repository(copy)
         tests = what_tests_run(copy, args.tests, args.map)
+        load_package(copy)
         results = {name: check(copy, name, args.per_package, args.seed, tests) for name in args.packages}
     for name, result in results.items():
         print(f"{name}: {result['caught']} of {result['drawn']} caught ({result['share']:.1%})")
@@ -83,7 +86,7 @@ def draw(package: str, count: int, seed: int) -> list[Mutant]:
     return random.Random(f"{package} {seed}").sample(every, min(count, len(every)))
 
 
-def check(copy: Path, package: str, count: int, seed: int, tests: list[Test]) -> dict[str, Any]:
+def check(copy: Path, package: str, count: int, seed: int, tests: list[Traced]) -> dict[str, Any]:
     """Which of the mutants of a package the tests notice; those that are equivalent by the list are drawn anew."""
     known, drawn, equivalent = _known_equivalents(), [], []
     for mutant in draw(package, 10 * count, seed):
@@ -109,22 +112,30 @@ def check(copy: Path, package: str, count: int, seed: int, tests: list[Test]) ->
     }
 
 
-def trial(copy: Path, mutant: Mutant, tests: list[Test]) -> str:
+def trial(copy: Path, mutant: Mutant, tests: list[Traced]) -> str:
     """How the tests end on a mutant: "failed", "timed out" or "survived"."""
-    chosen = tests_of(mutant, tests)
+    chosen = chosen_for(mutant, tests)
     if not chosen:
         return "survived"
     place, budget = copy / mutant.path, sum(test.seconds for test in chosen)
     original = place.read_bytes()
     try:
         place.write_bytes(mutant.apply(original))
-        code = in_child(copy, lambda: _pytest(["-x", *(test.name for test in chosen)]), 60 + 5 * budget)
+        code = in_child(copy, lambda: _on_mutant(mutant, chosen), 60 + 5 * budget)
     finally:
         place.write_bytes(original)
     return "timed out" if code is None else "survived" if code == 0 else "failed"
 
 
-def tests_of(mutant: Mutant, tests: list[Test]) -> list[Test]:
+def _on_mutant(mutant: Mutant, tests: Sequence[Traced]) -> int:
+    """Run tests in this process, whose loaded package gets the mutant's code, or is loaded anew."""
+    if not patch(mutant, Path(mutant.path).resolve()):
+        for name in [name for name in sys.modules if name.split(".")[0] == "moldiff"]:
+            del sys.modules[name]
+    return _pytest(["-x", *(test.name for test in tests)])
+
+
+def chosen_for(mutant: Mutant, tests: list[Traced]) -> list[Traced]:
     """Tests that run a mutant's lines, fastest first; of what runs when a file is imported, those that use the file."""
     lines = frozenset(range(mutant.line, mutant.last + 1))
     seen = [test for test in tests if test.lines.get(mutant.path, frozenset()) & lines]
@@ -138,7 +149,7 @@ def tests_of(mutant: Mutant, tests: list[Test]) -> list[Test]:
     return chosen
 
 
-def what_tests_run(copy: Path, tests: Sequence[str], kept: Path) -> list[Test]:
+def what_tests_run(copy: Path, tests: Sequence[str], kept: Path) -> list[Traced]:
     """Run every test once, file by file, and note its time and the lines of the package that it ran.
 
     What is known from an earlier call is taken from `kept`, as long as neither the package nor the file of tests has
@@ -163,7 +174,7 @@ def what_tests_run(copy: Path, tests: Sequence[str], kept: Path) -> list[Test]:
         write(kept, found)
     names = {str(file.relative_to(copy)) for file in files}
     return [
-        Test(test, seconds, {path: frozenset(lines) for path, lines in ran.items()})
+        Traced(test, seconds, {path: frozenset(lines) for path, lines in ran.items()})
         for name in names
         for test, (seconds, ran) in found["files"][name]["tests"].items()
     ]
@@ -267,6 +278,26 @@ def load_libraries() -> None:
     loaded = [name for name in sys.modules if name.split(".")[0] == "moldiff"]
     if loaded:
         raise RuntimeError(f"{loaded[0]} was imported: the children would not see its mutants")
+
+
+def load_package(copy: Path) -> None:
+    """Import all of the copy's moldiff as the tests do, so that children need not."""
+    from jaxtyping import install_import_hook
+
+    sys.path[:] = [str(copy), *(path for path in sys.path if Path(path or ".").resolve() != ROOT)]
+    sys.dont_write_bytecode = True
+    before = Path.cwd()
+    os.chdir(copy)
+    checker = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"  # as in tests/conftest.py
+    install_import_hook(["moldiff.nn", "moldiff.diffusion"], checker)
+    import moldiff
+
+    for module in pkgutil.walk_packages(moldiff.__path__, "moldiff."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    os.chdir(before)
+    if not Path(moldiff.__file__).is_relative_to(copy):
+        raise RuntimeError(f"{moldiff.__file__} was imported, expected that of {copy}")
 
 
 def copy_repository(copy: Path) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import gc
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import CodeType, FunctionType
 
 _COMPARE: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
@@ -159,3 +161,47 @@ def _is_text(*nodes: ast.expr) -> bool:
     return any(
         isinstance(n, ast.JoinedStr) or (isinstance(n, ast.Constant) and isinstance(n.value, str)) for n in nodes
     )
+
+
+def patch(mutant: Mutant, file: Path) -> bool:
+    """Give the functions of a loaded module the code of a mutant, in place; False if it changes what runs at import.
+
+    `file`: where the module was loaded from, which holds the mutant already.
+    """
+    source = file.read_bytes()
+    before = source[: mutant.start] + mutant.before.encode() + source[mutant.start + len(mutant.after.encode()) :]
+    name = _function_around(ast.parse(before), mutant.line, mutant.last)
+    if name is None:
+        return False
+    new = [code for code in _codes(compile(source, str(file), "exec", dont_inherit=True)) if code.co_qualname == name]
+    old = [
+        function
+        for function in gc.get_objects()
+        if isinstance(function, FunctionType)
+        and function.__code__.co_filename == str(file)
+        and function.__code__.co_qualname == name
+    ]
+    if len(new) != 1 or not old or any(f.__code__.co_freevars != new[0].co_freevars for f in old):
+        return False
+    for function in old:
+        function.__code__ = new[0]
+    return True
+
+
+def _function_around(tree: ast.Module | ast.ClassDef, first: int, last: int, prefix: str = "") -> str | None:
+    """The function of a module or class whose body holds these lines, and not its head, which runs at import."""
+    for node in tree.body:
+        if node.lineno <= first and last <= (node.end_lineno or 0):
+            if isinstance(node, ast.ClassDef):
+                return _function_around(node, first, last, f"{prefix}{node.name}.")
+            if isinstance(node, ast.FunctionDef) and node.body[0].lineno <= first and node.body[0].lineno > node.lineno:
+                return prefix + node.name
+    return None
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """All code objects within one."""
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant
+            yield from _codes(constant)

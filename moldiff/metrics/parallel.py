@@ -113,19 +113,18 @@ class _Workers:
 
 
 def _by_dask(client: Any, jobs: Iterable[_Job]) -> Iterator[_Done]:
-    """Dask gives the work of a dead worker to another one, a few times; then it is left out here, to be tried alone."""
+    """Dask gives the work of a dead worker to others, a few times; what kills them all is left to be tried alone."""
     from distributed import KilledWorker, as_completed
 
     jobs = iter(jobs)
     at_once = 2 * max(1, sum(client.ncores().values()))
-    waiting = as_completed(
-        [client.submit(_work, *job, pure=False) for job in islice(jobs, at_once)], with_results=True, raise_errors=False
-    )
-    for future, done in waiting:
-        error = done[1] if future.status == "error" else done if isinstance(done, BaseException) else None
-        if error is not None and not isinstance(error, KilledWorker):
-            raise error  # such as a worker without moldiff
-        if error is None:
+    waiting = as_completed([client.submit(_work, *job, pure=False) for job in islice(jobs, at_once)])
+    for future in waiting:
+        try:
+            done = future.result()
+        except KilledWorker:
+            pass
+        else:
             yield done
         for job in islice(jobs, 1):
             waiting.add(client.submit(_work, *job, pure=False))

@@ -48,6 +48,32 @@ def test_elements_have_their_colours(smiles: str, rgb: tuple[float, float, float
     assert (image[0] == 1).all()  # on white, with a margin
 
 
+def test_what_is_farther_is_paler_and_hidden() -> None:
+    """Two atoms side by side, one nearer; then one behind the other."""
+    mol = Chem.MolFromSmiles("O.O", sanitize=False)
+    mol.AddConformer(Chem.Conformer(2))
+    saturation = []
+    for depth in (0.0, 4.0):
+        mol.GetConformer().SetPositions(np.array([[-1.5, 0.0, depth / 2], [1.5, 0.0, -depth / 2]]))
+        image = np.asarray(draw_molecule(mol, size=60, turn=False))
+        assert 0.0 <= image.min() < image.max() <= 1.0
+        halves = [half[(half < 0.99).any(-1)] for half in (image[:, :30], image[:, 30:])]
+        saturation.append([float(np.ptp(half, axis=-1).mean()) for half in halves])
+    assert saturation[0][0] == pytest.approx(saturation[0][1], rel=0.05)
+    assert saturation[1][0] > 1.05 * saturation[1][1]
+    mol.GetConformer().SetPositions(np.array([[0.0, 0.0, 2.0], [0.0, 0.0, -2.0]]))
+    mol.GetAtomWithIdx(1).SetAtomicNum(9)  # green and smaller, behind red
+    image = np.asarray(draw_molecule(mol, size=60, turn=False))
+    assert (image[..., 0] >= image[..., 1] - 0.02).all()
+
+
+def test_a_grid_shows_its_molecules_and_no_axes(embed: Embed, tmp_path: Path) -> None:
+    grid_picture([embed("CCO"), embed("N")], tmp_path / "a.png", columns=2, size=60, same_scale=False)
+    image = imread(tmp_path / "a.png")[..., :3]
+    alone = draw_molecule(embed("CCO"), size=60)
+    assert np.abs(image[:, :60] - alone).max() < 0.02
+
+
 def test_view_is_a_rotation(embed: Embed) -> None:
     mol = embed("C[C@H](O)F")
     seen, given = viewing_positions(mol), mol.GetConformer().GetPositions()
