@@ -25,6 +25,16 @@ def test_grid_has_a_square_for_each_molecule(embed: Embed, tmp_path: Path) -> No
     assert inked.tolist() == [[True, False], [False, True], [True, False]]
 
 
+def test_there_are_five_molecules_in_a_row(embed: Embed) -> None:
+    """Unless there are fewer, or the number is given."""
+    water = embed("O")
+    for count, columns, shape in ((3, None, (1, 3)), (6, None, (2, 5)), (6, 2, (3, 2)), (11, None, (3, 5))):
+        given = {} if columns is None else {"columns": columns}
+        figure = grid_picture([water] * count, size=20, same_scale=False, **given)
+        width, height = figure.get_size_inches() * figure.dpi
+        assert (round(height / 20), round(width / 20)) == shape
+
+
 def test_one_scale_cuts_off_what_is_empty(embed: Embed) -> None:
     flat = grid_picture([embed("C#CC#CC#C")], size=80)
     width, height = flat.get_size_inches() * flat.dpi
