@@ -38,7 +38,8 @@ EQUIVALENT = ROOT / "benchmarks" / "equivalent_mutants.yaml"
 PACKAGES = ("diffusion", "metrics", "chem")
 TESTS = (
     *("tests/chem", "tests/diffusion", "tests/metrics", "tests/bad_input"),
-    *(f"tests/test_{name}.py" for name in ("conditional", "fixed", "generator", "optimize", "steering")),
+    *(f"tests/test_{name}.py" for name in ("conditional", "fixed", "generator", "optimize", "ranks", "steering")),
+    "tests/training/test_export.py",
 )
 MEMORY = 8 * 2**30  # bytes of addresses that a mutant may ask for
 LONGEST = 120.0  # s: tests of a mutant beyond so much time, undisturbed, are left out
@@ -69,14 +70,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         copy_repository(copy)
         tests = what_tests_run(copy, args.tests, args.map)
         load_package(copy)
-        results = {name: check(copy, name, args.per_package, args.seed, tests) for name in args.packages}
-    for name, result in results.items():
-        print(f"{name}: {result['caught']} of {result['drawn']} caught ({result['share']:.1%})")
-        print("".join(f"  survived: {text}\n" for text in result["survivors"]), end="")
-    if args.out is not None:
-        found = json.loads(args.out.read_text()) if args.out.exists() else {}
-        found[f"seed {args.seed}"] = {**found.get(f"seed {args.seed}", {}), **results}
-        write(args.out, found)
+        for name in args.packages:
+            result = check(copy, name, args.per_package, args.seed, tests)
+            print(f"{name}: {result['caught']} of {result['drawn']} caught ({result['share']:.1%})")
+            print("".join(f"  survived: {text}\n" for text in result["survivors"]), end="")
+            if args.out is not None:
+                found = json.loads(args.out.read_text()) if args.out.exists() else {}
+                found.setdefault(f"seed {args.seed}", {})[name] = {"tests": args.tests, **result}
+                write(args.out, found)
 
 
 def draw(package: str, count: int, seed: int) -> list[Mutant]:

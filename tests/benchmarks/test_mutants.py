@@ -4,8 +4,9 @@ import ast
 import importlib.util
 
 import pytest
+import yaml
 
-from benchmarks.mutants import ROOT, Traced, chosen_for, draw
+from benchmarks.mutants import EQUIVALENT, ROOT, Traced, chosen_for, draw
 from benchmarks.mutation import mutants, patch
 
 SOURCE = '''"""A docstring with 1 number."""
@@ -70,6 +71,13 @@ def test_all_mutants_of_the_package_are_other_programs(package):
         source = (ROOT / mutant.path).read_bytes()
         assert ast.dump(ast.parse(mutant.apply(source))) != ast.dump(ast.parse(source)), mutant
         assert mutant.text in source.decode().split("\n")[mutant.line - 1]
+
+
+def test_equivalent_mutants_are_mutants_of_the_program_as_it_is():
+    for name, reason in yaml.safe_load(EQUIVALENT.read_text()).items():
+        path = name.split(":")[0]
+        assert name in {mutant.name for mutant in mutants(ROOT, ROOT / path)}
+        assert reason
 
 
 def test_draws_are_those_of_the_seed():
