@@ -212,10 +212,7 @@ class DiffusionModule(pl.LightningModule):
 
     def training_step(self, batch: MolBatch | ComplexBatch, batch_idx: int) -> Tensor:
         """One step on one batch."""
-        parts = self.trainer.accumulate_grad_batches
-        part = self.global_rank * parts + batch_idx % parts  # each part of a step has noise of its own
-        seed = self.seed * 1_000_003 + self.global_step + part * 2**40
-        noise = StreamNoise(torch.Generator(self.device).manual_seed(seed))
+        noise = self.noise_of_step(batch_idx)
         conditioned = self.denoiser.self_conditioning and self.global_step * _GOLDEN % 1 < self.self_conditioning
         clean, around = own_frame(batch)
         pocket = None
@@ -229,9 +226,20 @@ class DiffusionModule(pl.LightningModule):
         if properties is not None:
             properties = hidden(properties, noise, self.property_dropout)
         losses, _ = self.losses(clean, noise, conditioned, pocket, properties)
+        return self.log_training(losses, len(batch))
+
+    def noise_of_step(self, batch_idx: int) -> StreamNoise:
+        """Random numbers that depend on the seed, the step and the part of it that a process computes."""
+        parts = self.trainer.accumulate_grad_batches
+        part = self.global_rank * parts + batch_idx % parts  # each part of a step has noise of its own
+        seed = self.seed * 1_000_003 + self.global_step + part * 2**40
+        return StreamNoise(torch.Generator(self.device).manual_seed(seed))
+
+    def log_training(self, losses: dict[str, Float[Tensor, " B"]], batch_size: int) -> Tensor:
+        """Log the mean losses of a training step; returns their sum."""
         means = {f"train/{name}": value.mean() for name, value in losses.items()}
         loss = torch.stack(list(means.values())).sum()
-        self.log_dict({**means, "train/loss": loss}, batch_size=len(batch))
+        self.log_dict({**means, "train/loss": loss}, batch_size=batch_size)
         return loss
 
     def on_train_batch_end(self, outputs: Any, batch: MolBatch | ComplexBatch, batch_idx: int) -> None:
