@@ -1,21 +1,10 @@
 """Training: the LightningModule and its callbacks."""
 
 from moldiff.training.atomic_checkpoint import AtomicCheckpointIO
-from moldiff.training.distillation import Distillation
 from moldiff.training.likelihood import Likelihood
 from moldiff.training.module import DiffusionModule
 from moldiff.training.property_module import PropertyModule
 from moldiff.training.sample_scores import SampleScores
-from moldiff.training.teacher_data import TeacherDataModule
 from moldiff.training.throughput import Throughput
 
-__all__ = [
-    "AtomicCheckpointIO",
-    "DiffusionModule",
-    "Distillation",
-    "Likelihood",
-    "PropertyModule",
-    "SampleScores",
-    "TeacherDataModule",
-    "Throughput",
-]
+__all__ = ["AtomicCheckpointIO", "DiffusionModule", "Likelihood", "PropertyModule", "SampleScores", "Throughput"]
