@@ -27,6 +27,7 @@ def kept(model: Model, num_molecules: int, noisy: bool) -> dict[str, float]:
     data = QM9DataModule(limit=num_molecules)
     noise, same, square, atoms = StreamNoise(torch.Generator().manual_seed(0)), [], 0.0, 0
     for batch in data.test_dataloader():
+        assert isinstance(batch, MolBatch)
         clean = centre(batch)
         again = model.process.decode(_latent(model.process, clean, noise if noisy else None), clean.mask)
         fields = [

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rdkit import Chem
-from rdkit.Chem import QED, Crippen
+
+from moldiff.chem import druglikeness
 
 Reward = Callable[[Chem.Mol], float]
 """Any function of a sanitized molecule with a conformer; hydrogens are atoms if the model draws them. NaN: no value."""
@@ -30,21 +31,11 @@ def reward_by_name(name: str) -> Reward:
         if query is None:
             raise ValueError(f"RDKit cannot read the SMARTS pattern {pattern!r}: correct it, for example smarts:[OX2H]")
         return lambda mol: float(len(mol.GetSubstructMatches(query)))
-    rewards: dict[str, Reward] = {"qed": _qed, "logp": _logp, "sa": _ease}
+    rewards: dict[str, Reward] = {"qed": druglikeness.qed, "logp": druglikeness.logp, "sa": _ease}
     if name not in rewards:
         raise ValueError(f"unknown reward {name!r}: expected one of {', '.join(NAMES)}, or smarts:PATTERN")
     return rewards[name]
 
 
-def _qed(mol: Chem.Mol) -> float:
-    return float(QED.qed(mol))  # type: ignore[no-untyped-call]
-
-
-def _logp(mol: Chem.Mol) -> float:
-    return float(Crippen.MolLogP(mol))  # type: ignore[attr-defined]
-
-
 def _ease(mol: Chem.Mol) -> float:
-    from rdkit.Contrib.SA_Score import sascorer  # only RDKit's own wheels have it under this name
-
-    return (10 - float(sascorer.calculateScore(Chem.RemoveHs(mol)))) / 9
+    return druglikeness.sa(Chem.RemoveHs(mol))

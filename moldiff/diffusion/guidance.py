@@ -16,9 +16,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from moldiff.data.batch import MolBatch
-from moldiff.diffusion.noise import Noise
-from moldiff.diffusion.process import StepOptions, expand
+from moldiff.diffusion.process import expand
 from moldiff.diffusion.sampler import MoleculeProcess
+from moldiff.diffusion.wrapped import WrappedProcess
 from moldiff.models.denoiser import Prediction
 from moldiff.nn.geometry import centred
 
@@ -43,7 +43,7 @@ class Guide(Protocol):
         """
 
 
-class GuidedProcess:
+class GuidedProcess(WrappedProcess):
     """A process whose clean estimates are moved by guides; a sampler takes it in place of the process.
 
     With the energy E, the sum of those of the guides, an atom moves by -dE/dx and a class probability p becomes
@@ -67,19 +67,8 @@ class GuidedProcess:
             centre: origin of the process's frame in that of the pocket, Å; None: no pocket, molecules stay centred.
             num_fixed: the first so many atoms of each molecule do not move.
         """
-        self.process, self.guides, self.centre, self.num_fixed = process, tuple(guides), centre, num_fixed
-
-    def signal(self, t: Float[Tensor, " T"]) -> Float[Tensor, " T"]:
-        """That of the process."""
-        return self.process.signal(t)
-
-    def prior(self, mask: Bool[Tensor, "B N"], noise: Noise) -> MolBatch:
-        """Molecules at t = 1."""
-        return self.process.prior(mask, noise)
-
-    def corrupt(self, clean: MolBatch, t: Float[Tensor, " B"], noise: Noise) -> MolBatch:
-        """Molecules at time t."""
-        return self.process.corrupt(clean, t, noise)
+        super().__init__(process)
+        self.guides, self.centre, self.num_fixed = tuple(guides), centre, num_fixed
 
     def estimate(self, noisy: MolBatch, output: Prediction, t: Float[Tensor, " B"]) -> Prediction:
         """The clean estimate, moved by the guides."""
@@ -89,22 +78,6 @@ class GuidedProcess:
             values = {name: value.clone().float() for name, value in estimate.present().items()}
             moved = self._moved(values, noisy.mask.clone(), unknown.clone())
         return replace(estimate, **{name: value.to(getattr(estimate, name)) for name, value in moved.items()})
-
-    def step(
-        self,
-        noisy: MolBatch,
-        estimate: Prediction,
-        t: Float[Tensor, " B"],
-        s: Float[Tensor, " B"],
-        noise: Noise,
-        options: StepOptions,
-    ) -> MolBatch:
-        """Go from time t to s <= t."""
-        return self.process.step(noisy, estimate, t, s, noise, options)
-
-    def decode(self, estimate: Prediction, mask: Bool[Tensor, "B N"]) -> MolBatch:
-        """The molecules that a final estimate stands for."""
-        return self.process.decode(estimate, mask)
 
     def _moved(
         self, values: dict[str, Tensor], mask: Bool[Tensor, "B N"], unknown: Float[Tensor, " B"]

@@ -17,6 +17,7 @@ from moldiff.diffusion.noise import Noise
 from moldiff.diffusion.placement import PlacedProcess
 from moldiff.diffusion.process import StepOptions, expand
 from moldiff.diffusion.sampler import MoleculeProcess, Sampler, Start, Watch
+from moldiff.diffusion.wrapped import WrappedProcess
 from moldiff.models.denoiser import FIELDS, Context, Denoiser, Prediction
 from moldiff.nn.geometry import mean_position
 
@@ -24,7 +25,7 @@ ROUNDS, RESTART = 10, 0.7  # measured with benchmarks/fixed_parts.py
 _BEYOND = 1.0  # how far new atoms lie from the middle of the open ends, in distances of that from the fragment's middle
 
 
-class FixedProcess:
+class FixedProcess(WrappedProcess):
     """A joint process in whose clean estimates some atoms are as given; a sampler takes it in place of the process.
 
     In each clean estimate the fragment, superposed on where the network sees it, replaces the fixed atoms, and bonds
@@ -35,12 +36,9 @@ class FixedProcess:
 
     def __init__(self, process: JointProcess, fixed: FixedAtoms, in_place: bool) -> None:
         """`in_place`: whether the frame of the fixed atoms is that of a pocket."""
-        self.process, self.placed, self.fixed, self.in_place = process, PlacedProcess(process), fixed, in_place
+        super().__init__(process)
+        self.placed, self.fixed, self.in_place = PlacedProcess(process), fixed, in_place
         self.known = process.encode(fixed.atoms)
-
-    def signal(self, t: Float[Tensor, " T"]) -> Float[Tensor, " T"]:
-        """That of the process."""
-        return self.process.signal(t)
 
     def prior(self, mask: Bool[Tensor, "B N"], noise: Noise) -> MolBatch:
         """Molecules at t = 1, the noise aligned, as in training, to where the atoms might be."""

@@ -15,12 +15,13 @@ from moldiff.diffusion.bounded import BoundedProcess
 from moldiff.diffusion.gaussian import GaussianProcess
 from moldiff.diffusion.joint import JointProcess
 from moldiff.diffusion.noise import Noise
-from moldiff.diffusion.process import Process, StepOptions, masked_mean
+from moldiff.diffusion.process import Process, masked_mean
+from moldiff.diffusion.wrapped import WrappedProcess
 from moldiff.models.autoencoder import Autoencoder, LatentDenoiser
 from moldiff.models.denoiser import FIELDS, Denoiser, Prediction
 
 
-class LatentProcess(nn.Module):
+class LatentProcess(WrappedProcess):
     """The verbs of a `JointProcess` on molecules whose latents are noised by one.
 
     Molecules are encoded before the noise and decoded after it; noisy batches and clean estimates are of latents. The
@@ -29,53 +30,28 @@ class LatentProcess(nn.Module):
 
     def __init__(self, process: JointProcess, autoencoder: Autoencoder) -> None:
         """`process`: of points and features, under the names `pos` and `atom_types`."""
-        super().__init__()
+        super().__init__(process)
         got = {name: type(p).__name__ for name, p in process.processes.items()}
         if got != dict.fromkeys(("pos", "atom_types"), GaussianProcess.__name__):
             raise ValueError(
                 "a latent has points and real features: expected a GaussianProcess each for pos and atom_types, got "
                 f"{got}; change the processes"
             )
-        self.process = process
-        self._autoencoder = (autoencoder,)  # not a part: its weights would be saved twice
-
-    @property
-    def autoencoder(self) -> Autoencoder:
-        """What makes latents and molecules."""
-        return self._autoencoder[0]
+        self.joint, self.autoencoder = process, autoencoder
 
     @property
     def processes(self) -> nn.ModuleDict:
         """Those of the latent's fields."""
-        return self.process.processes
+        return self.joint.processes
 
-    def signal(self, t: Float[Tensor, " T"]) -> Float[Tensor, " T"]:
-        """Signal over noise, alpha / sigma, of the points."""
-        return self.process.signal(t)
-
-    def prior(self, mask: Bool[Tensor, "B N"], noise: Noise) -> MolBatch:
-        """Latents at t = 1."""
-        return self.process.prior(mask, noise)
+    def to(self, device: torch.device | str) -> LatentProcess:
+        """Itself, on another device; the autoencoder is where the denoiser is."""
+        self.joint.to(device)
+        return self
 
     def corrupt(self, clean: MolBatch, t: Float[Tensor, " B"], noise: Noise) -> MolBatch:
         """Latents at time t of molecules whose coordinates are centred."""
-        return self.process.corrupt(self._latent(clean), t, noise)
-
-    def estimate(self, noisy: MolBatch, output: Prediction, t: Float[Tensor, " B"]) -> Prediction:
-        """The clean latent that the output of a denoiser stands for."""
-        return self.process.estimate(noisy, output, t)
-
-    def step(
-        self,
-        noisy: MolBatch,
-        estimate: Prediction,
-        t: Float[Tensor, " B"],
-        s: Float[Tensor, " B"],
-        noise: Noise,
-        options: StepOptions,
-    ) -> MolBatch:
-        """Go from time t to s <= t."""
-        return self.process.step(noisy, estimate, t, s, noise, options)
+        return self.joint.corrupt(self._latent(clean), t, noise)
 
     def decode(self, estimate: Prediction, mask: Bool[Tensor, "B N"]) -> MolBatch:
         """The molecules that clean latents stand for."""
@@ -85,13 +61,13 @@ class LatentProcess(nn.Module):
 
     def encode(self, clean: MolBatch) -> Prediction:
         """The clean latent of molecules whose coordinates are centred; `decode` undoes it, as far as was learned."""
-        return self.process.encode(self._latent(clean))
+        return self.joint.encode(self._latent(clean))
 
     def loss(
         self, output: Prediction, clean: MolBatch, noisy: MolBatch, t: Float[Tensor, " B"]
     ) -> dict[str, Float[Tensor, " B"]]:
         """Weighted loss of the latent's fields for each molecule."""
-        return self.process.loss(output, self._latent(clean), noisy, t)
+        return self.joint.loss(output, self._latent(clean), noisy, t)
 
     def coding_loss(self, clean: MolBatch, noise: Noise) -> dict[str, Float[Tensor, " B"]]:
         """What is lost on the way through a noisy latent; trains the decoder, and at first the encoder.
@@ -121,11 +97,11 @@ class LatentProcess(nn.Module):
 
     def fields(self, clean: MolBatch) -> dict[str, Tensor]:
         """The fields of the latents of molecules whose coordinates are centred."""
-        return self.process.fields(self._latent(clean))
+        return self.joint.fields(self._latent(clean))
 
     def baselines(self) -> dict[str, float]:
         """See `JointProcess.baselines`."""
-        return self.process.baselines()
+        return self.joint.baselines()
 
     def bounded(self) -> dict[str, BoundedProcess]:
         """There are none.

@@ -4,34 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from moldiff.data.batch import MolBatch
-from moldiff.diffusion.joint import JointProcess
 from moldiff.diffusion.noise import Noise
 from moldiff.diffusion.process import StepOptions
+from moldiff.diffusion.wrapped import WrappedProcess
 from moldiff.models.denoiser import Prediction
 from moldiff.nn.geometry import centred, mean_position
 
 
-class PlacedProcess:
+class PlacedProcess(WrappedProcess):
     """A joint process in the frame of a pocket: the mean of noisy molecules is that of their clean estimate.
 
     Networks see the pocket about the mean of the noisy molecule and answer with centred coordinates, as they are
     trained; here the estimate stands where the noisy molecule does.
     """
-
-    def __init__(self, process: JointProcess) -> None:
-        self.process = process
-
-    def signal(self, t: Float[Tensor, " T"]) -> Float[Tensor, " T"]:
-        """That of the process."""
-        return self.process.signal(t)
-
-    def prior(self, mask: Bool[Tensor, "B N"], noise: Noise) -> MolBatch:
-        """Molecules at t = 1, centred."""
-        return self.process.prior(mask, noise)
 
     def corrupt(self, clean: MolBatch, t: Float[Tensor, " B"], noise: Noise) -> MolBatch:
         """Molecules at time t, with the mean of the clean ones."""
@@ -59,7 +48,3 @@ class PlacedProcess:
         start = noisy.replace(pos=centred(noisy.pos, noisy.mask))
         end = self.process.step(start, replace(estimate, pos=estimate.pos - mean), t, s, noise, options)
         return end.replace(pos=end.pos + mean)
-
-    def decode(self, estimate: Prediction, mask: Bool[Tensor, "B N"]) -> MolBatch:
-        """The molecules where the estimate stands."""
-        return self.process.decode(estimate, mask)

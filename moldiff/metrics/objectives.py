@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from rdkit import Chem
 
+from moldiff.chem import druglikeness
 from moldiff.chem.files import read_molecules
-from moldiff.metrics.pocket import properties
 from moldiff.metrics.pocket.protein import read_protein
 from moldiff.metrics.pocket.vina import VinaPocket
 
@@ -50,9 +50,9 @@ def objective(
         ImportError: if the packages for "vina" are missing.
     """
     if name == "qed":
-        return Objective(name, properties.qed)
+        return Objective(name, druglikeness.qed)
     if name == "sa":
-        return Objective(name, properties.sa)
+        return Objective(name, druglikeness.sa)
     if name != "vina":
         raise ValueError(f"got the objective {name!r}; expected one of {', '.join(OBJECTIVES)}")
     if pocket is None or ligand is None:

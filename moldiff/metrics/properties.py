@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rdkit import Chem
-from rdkit.Chem import QED, Crippen, Descriptors, rdMolDescriptors
+from rdkit.Chem import Descriptors, rdMolDescriptors
 
+from moldiff.chem import druglikeness
 from moldiff.metrics.mean import Mean
 from moldiff.metrics.share import Share
 
@@ -63,10 +64,10 @@ def molecular_properties(smiles: str) -> Properties:
     mol = Chem.MolFromSmiles(smiles)
     if mol is None:
         raise ValueError(f"RDKit cannot read {smiles!r}")
-    weight, logp = Descriptors.MolWt(mol), Crippen.MolLogP(mol)  # type: ignore[attr-defined]
+    weight, logp = Descriptors.MolWt(mol), druglikeness.logp(mol)  # type: ignore[attr-defined]
     donors, acceptors = rdMolDescriptors.CalcNumLipinskiHBD(mol), rdMolDescriptors.CalcNumLipinskiHBA(mol)
     out = Properties(
-        qed=QED.qed(mol),  # type: ignore[no-untyped-call]
+        qed=druglikeness.qed(mol),
         sa=sascorer.calculateScore(mol),
         logp=logp,
         tpsa=rdMolDescriptors.CalcTPSA(mol),

@@ -54,6 +54,7 @@ class DiffusionModule(pl.LightningModule):
         decay_fraction: float = 0.0,
         self_conditioning: float = 0.5,
         data_focus: float = 0.5,
+        unrolled: float = 0.0,
         pocket_dropout: float = 0.1,
         pocket_draws: int = 1,
         property_dropout: float = 0.1,
@@ -74,6 +75,8 @@ class DiffusionModule(pl.LightningModule):
             decay_fraction: last share of the planned steps, in which the rate falls linearly to zero; 0: constant.
             self_conditioning: how often the network sees its own earlier estimate (Chen 2023), if it can.
             data_focus: share of the times that are drawn from Beta(1, 2), nearer to the data; the others are uniform.
+            unrolled: share of the training steps on states that the model's own sampler reaches, in up to three of
+                `num_steps` steps from noised molecules: for samplers of few steps, which reach others than noise does.
             pocket_dropout: share of the molecules in pockets whose pocket is hidden from the network.
             pocket_draws: noisy copies of each ligand in a training step, all with the pocket that is encoded once.
             property_dropout: share of the molecules whose properties are all hidden from the network, if it reads any;
@@ -95,7 +98,9 @@ class DiffusionModule(pl.LightningModule):
             warmup_steps,
             decay_fraction,
         )
-        self.self_conditioning, self.data_focus = self_conditioning, data_focus
+        self.self_conditioning, self.data_focus, self.unrolled = self_conditioning, data_focus, unrolled
+        if not 0 <= unrolled <= 1:
+            raise ValueError(f"unrolled must lie in [0, 1]: got {unrolled}; it is a share of the training steps")
         if pocket_draws < 1:
             raise ValueError(f"pocket_draws must be at least 1: got {pocket_draws}")
         self.pocket_dropout, self.pocket_draws = pocket_dropout, pocket_draws
@@ -212,6 +217,37 @@ class DiffusionModule(pl.LightningModule):
         losses = self.process.loss(self.denoiser(noisy, t, context), clean, noisy, t)
         return {**losses, **self.process.coding_loss(clean, noise)}, t
 
+    def unrolled_losses(
+        self,
+        clean: MolBatch,
+        noise: Noise,
+        pocket: PocketBatch | EncodedPocket | None = None,
+        properties: Float[Tensor, "B C"] | None = None,
+    ) -> dict[str, Float[Tensor, " B"]]:
+        """Weighted loss of each field and molecule where some steps of the sampler have led.
+
+        The steps begin where noise has not hidden which molecule it is (t <= 0.35), so that the molecule is still what
+        the network should say. A training on the own mistakes, as of Savinov 2022 (step-unrolled denoising).
+        """
+        grid = self.sampler.grid(self.num_steps)[:-1].to(self.device)
+        known = int((grid > _HIDDEN).sum())  # the first time to start from
+        if len(grid) - known < 2:
+            raise ValueError(
+                f"unrolled training needs 2 steps at t <= {_HIDDEN}: got num_steps = {self.num_steps}; take more"
+            )
+        draw = noise.uniform(torch.empty(2, device=self.device))
+        end = known + 1 + int(draw[0] * (len(grid) - known - 1))
+        begin = max(known, end - 1 - int(draw[1] * _LONGEST))
+        context = self.denoiser.prepare(Context(pocket=pocket, properties=properties))
+        times = grid[:, None].expand(-1, len(clean))
+        with torch.no_grad():
+            noisy = self.process.corrupt(clean, times[begin], noise)
+            for k in range(begin, end):
+                estimate = self.process.estimate(noisy, self.denoiser(noisy, times[k], context), times[k])
+                noisy = self.process.step(noisy, estimate, times[k], times[k + 1], noise, self.sampler.options)
+                context = replace(context, previous=estimate) if self.denoiser.self_conditioning else context
+        return self.process.loss(self.denoiser(noisy, times[end], context), clean, noisy, times[end])
+
     def training_step(self, batch: MolBatch | ComplexBatch, batch_idx: int) -> Tensor:
         """One step on one batch."""
         parts = self.trainer.accumulate_grad_batches
@@ -230,7 +266,10 @@ class DiffusionModule(pl.LightningModule):
         properties = self.properties_of(clean)
         if properties is not None:
             properties = hidden(properties, noise, self.property_dropout)
-        losses, _ = self.losses(clean, noise, conditioned, pocket, properties)
+        if (self.global_step * _SILVER) % 1 < self.unrolled:
+            losses = self.unrolled_losses(clean, noise, pocket, properties)
+        else:
+            losses, _ = self.losses(clean, noise, conditioned, pocket, properties)
         means = {f"train/{name}": value.mean() for name, value in losses.items()}
         loss = torch.stack(list(means.values())).sum()
         self.log_dict({**means, "train/loss": loss}, batch_size=len(batch))
@@ -309,4 +348,6 @@ class DiffusionModule(pl.LightningModule):
         return optimizers(self.trainer, self.denoiser.named_parameters(), *rates)
 
 
+_HIDDEN, _LONGEST = 0.35, 3  # where unrolled steps may begin, and how many there are at most
+_SILVER = 0.41421356237  # as _GOLDEN, for another choice
 _GOLDEN = 0.6180339887498949

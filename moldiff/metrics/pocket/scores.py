@@ -8,7 +8,7 @@ from typing import Any
 
 from rdkit import Chem
 
-from moldiff.metrics.pocket import properties
+from moldiff.chem import druglikeness
 from moldiff.metrics.pocket.attempt import attempt
 from moldiff.metrics.pocket.clashes import clashes
 from moldiff.metrics.pocket.energies import pose_energies
@@ -111,10 +111,10 @@ class Scorer:
         return PocketScores(
             smiles=verdict.smiles,
             heavy_atoms=mol.GetNumHeavyAtoms(),
-            qed=attempt(properties.qed, mol),
-            sa=attempt(properties.sa, mol),
-            logp=attempt(properties.logp, mol),
-            lipinski=attempt(properties.lipinski, mol),
+            qed=attempt(druglikeness.qed, mol),
+            sa=attempt(druglikeness.sa, mol),
+            logp=attempt(druglikeness.logp, mol),
+            lipinski=attempt(druglikeness.lipinski, mol),
             similarity=attempt(max_similarity, mol, self.known) if self.known else None,
             strain=None if uff is None else uff.strain,
             clashes=None if overlap is None else overlap.count,

@@ -1,4 +1,4 @@
-"""Drug-likeness of one molecule, straight from RDKit."""
+"""Drug-likeness of one molecule by RDKit."""
 
 from __future__ import annotations
 
