@@ -28,6 +28,7 @@ class MolBatch:
     bond_types: Shaped[Tensor, "B P *R"] | None  # bond order, 0 = no bond
     mask: Bool[Tensor, "B N"]  # True = atom
     properties: Mapping[str, Float[Tensor, " B"]] = field(default_factory=dict)  # of data; units: see the reader
+    index: Int[Tensor, " B"] | None = None  # of data: the number of each molecule in its source
 
     @property
     def num_atoms(self) -> Int[Tensor, " B"]:

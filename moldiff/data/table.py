@@ -136,12 +136,15 @@ class MoleculeTable:
             self.pair_ptr[rows], sizes * (sizes - 1) // 2, width * (width - 1) // 2, len(self.bond_types)
         )
         return MolBatch(
-            pos=self.pos[atoms] * mask[..., None],
+            pos=self.pos[atoms].where(
+                mask[..., None], 0
+            ),  # no product: padding may show an atom whose place is no number
             atom_types=self.atom_types[atoms].long() * mask,
             charges=self.charges[atoms].long() * mask,
             bond_types=(self.bond_types[pairs].long() if len(self.bond_types) else pairs) * pair_mask,
             mask=mask,
             properties={name: values[rows].float() for name, values in self.properties.items()},
+            index=self.index[rows],
         )
 
     def __getitems__(self, indices: Sequence[int]) -> MolBatch:

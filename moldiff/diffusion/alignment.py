@@ -30,8 +30,13 @@ def align(
 
 
 def best_rotation(points: Float[Tensor, "B N 3"], target: Float[Tensor, "B N 3"]) -> Float[Tensor, "B 3 3"]:
-    """The proper rotations R for which points @ R, both centred, come nearest to the target (Kabsch)."""
-    u, _, vh = torch.linalg.svd(points.transpose(1, 2) @ target)
+    """The proper rotations R for which points @ R, both centred, come nearest to the target (Kabsch).
+
+    Points that are no finite numbers are not turned: they must not keep the others of a batch from it.
+    """
+    covariance = points.transpose(1, 2) @ target
+    finite = covariance.isfinite().flatten(1).all(1)[:, None, None]
+    u, _, vh = torch.linalg.svd(torch.where(finite, covariance, torch.eye(3).to(covariance)))
     sign = torch.linalg.det(u @ vh)
     rotation: Tensor = torch.cat([u[:, :, :2], u[:, :, 2:] * sign[:, None, None]], -1) @ vh
     return rotation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Unpack
@@ -30,6 +31,8 @@ from moldiff.diffusion.size_prior import SizePrior
 from moldiff.diffusion.steering import Drawing, steer
 from moldiff.models.denoiser import FIELDS
 
+_logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class SampledBatch:
@@ -57,7 +60,8 @@ def generate(
     which would be rounded otherwise in a padded row, does not depend on its company.
 
     Molecule i depends on the model, the seed, the number of steps and i only. Arguments as in
-    `MoleculeGenerator.sample`; `part`: which of the molecules are drawn.
+    `MoleculeGenerator.sample`; `part`: which of the molecules are drawn. Molecules whose coordinates are no finite
+    numbers, because the network gave such, are named in a warning and come with the others, which they do not disturb.
     """
     for name, value in (("num_samples", num_samples), ("batch_size", batch_size)):
         if value < 1:
@@ -74,6 +78,14 @@ def generate(
         size = int(sizes[chosen[0]])
         batch, notes = _denoise(model, size, chosen, seed, num_steps or model.num_steps, bfloat16, dressed, conditions)
         arrays = to_arrays(_placed(batch, site), model.statistics.vocabulary)
+        broken = [
+            i
+            for i, finite in zip(chosen.tolist(), batch.pos.isfinite().flatten(1).all(1).tolist(), strict=True)
+            if not finite
+        ]
+        if broken:
+            shown = ", ".join(map(str, broken[:10])) + (f" and {len(broken) - 10} more" if len(broken) > 10 else "")
+            _logger.warning("the network gave no finite numbers for molecule %s of seed %d", shown, seed)
         drawn = zip(chosen.tolist(), arrays, notes, strict=True)
         new = {i: (molecule, {**notes_of(conditions, i), **note}) for i, molecule, note in drawn if i not in part.done}
         yield SampledBatch(tuple(new), tuple(m for m, _ in new.values()), tuple(note for _, note in new.values()))

@@ -1,15 +1,17 @@
 """One function on many items, in worker processes that may die: what fails is named, and the rest goes on.
 
 The workers are joblib's: they need no `if __name__ == "__main__"` in a user's script, and `joblib.parallel_config`
-sends the same work to another backend, such as a cluster.
+sends the same work to another backend. If that is Dask, its client is asked directly: joblib would wait for ever for
+the work of a worker that died.
 """
 
 from __future__ import annotations
 
 import faulthandler
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import joblib
@@ -66,6 +68,10 @@ class _Outcome:
     fault: str | None = None
 
 
+_Job = tuple[Callable[[Any], Any], range, list[Any], float]  # function, places, packed items, seconds for each item
+_Done = tuple[range, list[_Outcome]]
+
+
 @dataclass(frozen=True)
 class _Workers:
     """Fills in `outcomes`, by the place of the item."""
@@ -92,21 +98,39 @@ class _Workers:
 
     def _run(self, chunks: Sequence[range]) -> None:
         """Whole chunks, until all are done or a worker dies."""
-        parallel = joblib.Parallel(max(2, self.workers), batch_size=1, return_as="generator_unordered")
-        jobs = (
-            joblib.delayed(_work)(self.function, c, [_packed(self.items[k]) for k in c], self.limit_s) for c in chunks
-        )
+        jobs = ((self.function, c, [_packed(self.items[k]) for k in c], self.limit_s) for c in chunks)
+        client = getattr(joblib.parallel.get_active_backend()[0], "client", None)
         try:
-            for chunk, done in parallel(jobs):
+            for chunk, done in self._by_joblib(jobs) if client is None else _by_dask(client, jobs):
                 self.outcomes.update(zip(chunk, done, strict=True))
                 self.bar.update(len(chunk))
         except TerminatedWorkerError:
             return
 
+    def _by_joblib(self, jobs: Iterable[_Job]) -> Iterator[_Done]:
+        parallel = joblib.Parallel(max(2, self.workers), batch_size=1, return_as="generator_unordered")
+        yield from parallel(joblib.delayed(_work)(*job) for job in jobs)
 
-def _work(
-    function: Callable[[Any], Any], chunk: range, items: Sequence[Any], limit_s: float
-) -> tuple[range, list[_Outcome]]:
+
+def _by_dask(client: Any, jobs: Iterable[_Job]) -> Iterator[_Done]:
+    """Dask gives the work of a dead worker to others, a few times; what kills them all is left to be tried alone."""
+    from distributed import KilledWorker, as_completed
+
+    jobs = iter(jobs)
+    at_once = 2 * max(1, sum(client.ncores().values()))
+    waiting = as_completed([client.submit(_work, *job, pure=False) for job in islice(jobs, at_once)])
+    for future in waiting:
+        try:
+            done = future.result()
+        except KilledWorker:
+            pass
+        else:
+            yield done
+        for job in islice(jobs, 1):
+            waiting.add(client.submit(_work, *job, pure=False))
+
+
+def _work(function: Callable[[Any], Any], chunk: range, items: Sequence[Any], limit_s: float) -> _Done:
     """In a worker: a watchdog, which needs neither Python nor its lock, ends the process if an item takes too long."""
     outcomes = []
     with open(os.devnull, "w") as nowhere:

@@ -27,6 +27,7 @@ from moldiff.diffusion.properties import hidden, known_to, normalised
 from moldiff.diffusion.sampler import EulerSampler, Sampler
 from moldiff.models.denoiser import Context, Denoiser
 from moldiff.models.pocket_encoder import EncodedPocket
+from moldiff.training.bad_batches import BadBatches, OnBadBatch, fault_of_data, fault_of_gradients, fault_of_losses
 from moldiff.training.schedule import keep_as_config, optimizers, save_at_the_end
 
 
@@ -54,12 +55,12 @@ class DiffusionModule(pl.LightningModule):
         decay_fraction: float = 0.0,
         self_conditioning: float = 0.5,
         data_focus: float = 0.5,
-        unrolled: float = 0.0,
         pocket_dropout: float = 0.1,
         pocket_draws: int = 1,
         property_dropout: float = 0.1,
         init_from: Path | None = None,
         compile: bool = False,
+        on_bad_batch: OnBadBatch = "stop",
         seed: int = 0,
     ) -> None:
         """Settings of a training run.
@@ -75,8 +76,6 @@ class DiffusionModule(pl.LightningModule):
             decay_fraction: last share of the planned steps, in which the rate falls linearly to zero; 0: constant.
             self_conditioning: how often the network sees its own earlier estimate (Chen 2023), if it can.
             data_focus: share of the times that are drawn from Beta(1, 2), nearer to the data; the others are uniform.
-            unrolled: share of the training steps on states that the model's own sampler reaches, in up to three of
-                `num_steps` steps from noised molecules: for samplers of few steps, which reach others than noise does.
             pocket_dropout: share of the molecules in pockets whose pocket is hidden from the network.
             pocket_draws: noisy copies of each ligand in a training step, all with the pocket that is encoded once.
             property_dropout: share of the molecules whose properties are all hidden from the network, if it reads any;
@@ -85,6 +84,9 @@ class DiffusionModule(pl.LightningModule):
                 --ckpt_path). Weights for properties may be missing: they begin without effect.
             compile: compile the network's blocks with TorchInductor (needs a C++ compiler; minutes at the start): once
                 with gradients and once without, for padded and for unpadded batches, for one size and for any.
+            on_bad_batch: what is done if coordinates, losses or gradients of a batch are no finite numbers: "stop" with
+                an error that names the molecules, or "skip" the batch with a warning that does: its gradient counts as
+                zero.
             seed: seed of times and noise.
         """
         super().__init__()
@@ -98,14 +100,13 @@ class DiffusionModule(pl.LightningModule):
             warmup_steps,
             decay_fraction,
         )
-        self.self_conditioning, self.data_focus, self.unrolled = self_conditioning, data_focus, unrolled
-        if not 0 <= unrolled <= 1:
-            raise ValueError(f"unrolled must lie in [0, 1]: got {unrolled}; it is a share of the training steps")
+        self.self_conditioning, self.data_focus = self_conditioning, data_focus
         if pocket_draws < 1:
             raise ValueError(f"pocket_draws must be at least 1: got {pocket_draws}")
         self.pocket_dropout, self.pocket_draws = pocket_dropout, pocket_draws
         self.property_dropout = property_dropout
         self.init_from, self.compile_blocks, self.seed = init_from, compile, seed
+        self.bad_batches = BadBatches(on_bad_batch)
         self.statistics: Statistics | None = None
 
     def build(self, statistics: Statistics) -> None:
@@ -217,45 +218,17 @@ class DiffusionModule(pl.LightningModule):
         losses = self.process.loss(self.denoiser(noisy, t, context), clean, noisy, t)
         return {**losses, **self.process.coding_loss(clean, noise)}, t
 
-    def unrolled_losses(
-        self,
-        clean: MolBatch,
-        noise: Noise,
-        pocket: PocketBatch | EncodedPocket | None = None,
-        properties: Float[Tensor, "B C"] | None = None,
-    ) -> dict[str, Float[Tensor, " B"]]:
-        """Weighted loss of each field and molecule where some steps of the sampler have led.
-
-        The steps begin where noise has not hidden which molecule it is (t <= 0.35), so that the molecule is still what
-        the network should say. A training on the own mistakes, as of Savinov 2022 (step-unrolled denoising).
-        """
-        grid = self.sampler.grid(self.num_steps)[:-1].to(self.device)
-        known = int((grid > _HIDDEN).sum())  # the first time to start from
-        if len(grid) - known < 2:
-            raise ValueError(
-                f"unrolled training needs 2 steps at t <= {_HIDDEN}: got num_steps = {self.num_steps}; take more"
-            )
-        draw = noise.uniform(torch.empty(2, device=self.device))
-        end = known + 1 + int(draw[0] * (len(grid) - known - 1))
-        begin = max(known, end - 1 - int(draw[1] * _LONGEST))
-        context = self.denoiser.prepare(Context(pocket=pocket, properties=properties))
-        times = grid[:, None].expand(-1, len(clean))
-        with torch.no_grad():
-            noisy = self.process.corrupt(clean, times[begin], noise)
-            for k in range(begin, end):
-                estimate = self.process.estimate(noisy, self.denoiser(noisy, times[k], context), times[k])
-                noisy = self.process.step(noisy, estimate, times[k], times[k + 1], noise, self.sampler.options)
-                context = replace(context, previous=estimate) if self.denoiser.self_conditioning else context
-        return self.process.loss(self.denoiser(noisy, times[end], context), clean, noisy, times[end])
-
     def training_step(self, batch: MolBatch | ComplexBatch, batch_idx: int) -> Tensor:
-        """One step on one batch."""
+        """One step on one batch; see `on_bad_batch`."""
         parts = self.trainer.accumulate_grad_batches
         part = self.global_rank * parts + batch_idx % parts  # each part of a step has noise of its own
         seed = self.seed * 1_000_003 + self.global_step + part * 2**40
         noise = StreamNoise(torch.Generator(self.device).manual_seed(seed))
         conditioned = self.denoiser.self_conditioning and self.global_step * _GOLDEN % 1 < self.self_conditioning
         clean, around = own_frame(batch)
+        assert self.statistics is not None
+        if fault := fault_of_data(clean, self.statistics.vocabulary):
+            return self._without(fault)
         pocket = None
         if around is not None:  # hidden from some, so that the model works without a pocket, too
             kept = noise.uniform(around.pos[:, 0, 0]) >= self.pocket_dropout
@@ -266,17 +239,30 @@ class DiffusionModule(pl.LightningModule):
         properties = self.properties_of(clean)
         if properties is not None:
             properties = hidden(properties, noise, self.property_dropout)
-        if (self.global_step * _SILVER) % 1 < self.unrolled:
-            losses = self.unrolled_losses(clean, noise, pocket, properties)
-        else:
-            losses, _ = self.losses(clean, noise, conditioned, pocket, properties)
+        losses, _ = self.losses(clean, noise, conditioned, pocket, properties)
         means = {f"train/{name}": value.mean() for name, value in losses.items()}
         loss = torch.stack(list(means.values())).sum()
+        if not loss.isfinite():
+            return self._without(fault_of_losses(losses, clean, self.statistics.vocabulary))
         self.log_dict({**means, "train/loss": loss}, batch_size=len(batch))
         return loss
 
+    def _without(self, fault: str) -> Tensor:
+        """Stop, or the loss of a batch that is skipped, whose gradient is zero: all processes must have one."""
+        weights = list(self.denoiser.named_parameters())
+        self.bad_batches.handle(fault, self.global_step, weights)
+        return torch.stack([(0 * weight).sum() for _, weight in weights if weight.requires_grad]).sum()
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Look at the gradients, see `on_bad_batch`; Lightning itself deals with those of float16."""
+        weights = list(self.denoiser.named_parameters())
+        if self.trainer.precision != "16-mixed" and (fault := fault_of_gradients(weights)):
+            self.bad_batches.handle(fault, self.global_step, weights)
+            optimizer.zero_grad()
+
     def on_train_batch_end(self, outputs: Any, batch: MolBatch | ComplexBatch, batch_idx: int) -> None:
         """Save the last checkpoint once more when the training ends, before averaged weights replace the others."""
+        self.bad_batches.next()
         save_at_the_end(self.trainer)
 
     def validation_step(self, batch: MolBatch | ComplexBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
@@ -348,6 +334,4 @@ class DiffusionModule(pl.LightningModule):
         return optimizers(self.trainer, self.denoiser.named_parameters(), *rates)
 
 
-_HIDDEN, _LONGEST = 0.35, 3  # where unrolled steps may begin, and how many there are at most
-_SILVER = 0.41421356237  # as _GOLDEN, for another choice
 _GOLDEN = 0.6180339887498949

@@ -114,3 +114,25 @@ def test_what_cannot_be_embedded_has_a_reason(smiles, reason):
 
 def test_boron_falls_back_on_another_force_field():
     assert embedded_or_reason(("OB(O)c1ccccc1", 0)).smiles == "OB(O)c1ccccc1"
+
+
+def test_it_does_not_matter_where_a_ligand_lies():
+    mol = embedded("CC(=O)Oc1ccccc1C(=O)O")
+    here = prepare_ligand(mol).molecule
+    positions = mol.GetConformer().GetPositions()
+    mol.GetConformer().SetPositions(positions + np.array([100.0, -50.0, 7.0]))
+    there = prepare_ligand(mol).molecule
+    np.testing.assert_allclose(there.positions - here.positions, [[100.0, -50.0, 7.0]] * len(here), atol=1e-9)
+    for factor in (0.5, 1.5):
+        mol.GetConformer().SetPositions(factor * positions - 300.0)
+        with pytest.raises(UnsuitableLigandError, match="bond lengths"):
+            prepare_ligand(mol)
+
+
+def test_conformers_are_minima_of_the_force_field():
+    """There, a step of it changes nothing."""
+    mol = embed_smiles("CCOC(=O)c1ccncc1", seed=3)
+    before = mol.GetConformer().GetPositions()
+    forces = AllChem.MMFFGetMoleculeForceField(mol, AllChem.MMFFGetMoleculeProperties(mol))
+    assert np.abs(forces.CalcGrad()).max() < 0.5  # kcal/mol/Å; ETKDG alone leaves tens
+    np.testing.assert_array_equal(mol.GetConformer().GetPositions(), before)

@@ -25,6 +25,16 @@ def test_grid_has_a_square_for_each_molecule(embed: Embed, tmp_path: Path) -> No
     assert inked.tolist() == [[True, False], [False, True], [True, False]]
 
 
+def test_there_are_five_molecules_in_a_row(embed: Embed) -> None:
+    """Unless there are fewer, or the number is given."""
+    water = embed("O")
+    for count, columns, shape in ((3, None, (1, 3)), (6, None, (2, 5)), (6, 2, (3, 2)), (11, None, (3, 5))):
+        given = {} if columns is None else {"columns": columns}
+        figure = grid_picture([water] * count, size=20, same_scale=False, **given)
+        width, height = figure.get_size_inches() * figure.dpi
+        assert (round(height / 20), round(width / 20)) == shape
+
+
 def test_one_scale_cuts_off_what_is_empty(embed: Embed) -> None:
     flat = grid_picture([embed("C#CC#CC#C")], size=80)
     width, height = flat.get_size_inches() * flat.dpi
@@ -46,6 +56,32 @@ def test_elements_have_their_colours(smiles: str, rgb: tuple[float, float, float
     inked = image[(image < 0.97).any(-1)]
     assert np.corrcoef(inked.mean(0), rgb)[0, 1] > 0.99
     assert (image[0] == 1).all()  # on white, with a margin
+
+
+def test_what_is_farther_is_paler_and_hidden() -> None:
+    """Two atoms side by side, one nearer; then one behind the other."""
+    mol = Chem.MolFromSmiles("O.O", sanitize=False)
+    mol.AddConformer(Chem.Conformer(2))
+    saturation = []
+    for depth in (0.0, 4.0):
+        mol.GetConformer().SetPositions(np.array([[-1.5, 0.0, depth / 2], [1.5, 0.0, -depth / 2]]))
+        image = np.asarray(draw_molecule(mol, size=60, turn=False))
+        assert 0.0 <= image.min() < image.max() <= 1.0
+        halves = [half[(half < 0.99).any(-1)] for half in (image[:, :30], image[:, 30:])]
+        saturation.append([float(np.ptp(half, axis=-1).mean()) for half in halves])
+    assert saturation[0][0] == pytest.approx(saturation[0][1], rel=0.05)
+    assert saturation[1][0] > 1.05 * saturation[1][1]
+    mol.GetConformer().SetPositions(np.array([[0.0, 0.0, 2.0], [0.0, 0.0, -2.0]]))
+    mol.GetAtomWithIdx(1).SetAtomicNum(9)  # green and smaller, behind red
+    image = np.asarray(draw_molecule(mol, size=60, turn=False))
+    assert (image[..., 0] >= image[..., 1] - 0.02).all()
+
+
+def test_a_grid_shows_its_molecules_and_no_axes(embed: Embed, tmp_path: Path) -> None:
+    grid_picture([embed("CCO"), embed("N")], tmp_path / "a.png", columns=2, size=60, same_scale=False)
+    image = imread(tmp_path / "a.png")[..., :3]
+    alone = draw_molecule(embed("CCO"), size=60)
+    assert np.abs(image[:, :60] - alone).max() < 0.02
 
 
 def test_view_is_a_rotation(embed: Embed) -> None:

@@ -157,3 +157,9 @@ def test_selection_errors(options, message):
 def test_pockets_are_checked(field, value, message):
     with pytest.raises(ValueError, match=message):
         Pocket(**{**toy().__dict__, field: value})
+
+
+def test_the_residue_that_comes_twice_is_named():
+    fields = {"residue_index": np.array([0, 0, 1, 1, 2, 3]), "residue_labels": ("A:3", "A:1", "A:2", "A:1")}
+    with pytest.raises(ValueError, match="got A:1 twice"):
+        Pocket(**{**toy().__dict__, **fields})

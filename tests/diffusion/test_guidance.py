@@ -217,3 +217,14 @@ def test_every_sampler_is_guided_and_every_molecule_by_itself(sampler: Sampler, 
     alone = sampled(sampler, denoiser, guided, [2])
     torch.testing.assert_close(together.pos[2:], alone.pos, atol=1e-3, rtol=0)
     assert torch.equal(together.atom_types[2:], alone.atom_types)
+
+
+def test_clashes_are_differentiated_wherever_the_guide_was_made() -> None:
+    """Molecules are drawn in inference mode, where guides may be made, too."""
+    with torch.inference_mode():
+        guide = PocketClashes(pocket_of((0.0, 0.0, 0.0)), Vocabulary(("C", "F")))
+    pos = torch.tensor([[[1.0, 0.0, 0.0]]], requires_grad=True)
+    guide(Prediction(pos, torch.tensor([[[1.0, 0.0]]])), torch.ones(1, 1, dtype=torch.bool)).sum().backward()
+    assert pos.grad is not None
+    assert pos.grad[0, 0, 0] < 0  # the energy falls outwards
+    assert pos.grad[0, 0, 1:].tolist() == [0.0, 0.0]

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from moldiff.diffusion import MoleculeNoise, Noise, StreamNoise
+from moldiff.diffusion.noise import _GOLDEN, _mix
 
 
 def molecules(count: int, seed: int = 0) -> MoleculeNoise:
@@ -61,3 +62,24 @@ def test_stream_is_reproducible() -> None:
 @pytest.mark.parametrize("noise", [molecules(2), StreamNoise()])
 def test_numbers_have_the_type_of_what_they_are_for(noise: Noise) -> None:
     assert noise.normal(torch.empty(2, 3, dtype=torch.float64)).dtype == torch.float64
+
+
+def test_hashes_are_those_of_splitmix64() -> None:
+    """The first numbers of the generator with the seed 1234567, as published (Rosetta Code, Pseudo-random numbers)."""
+    states = torch.tensor(1234567) + _GOLDEN * torch.arange(1, 6)
+    published = [
+        *(6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431),
+        16408922859458223821,
+    ]
+    assert [number % 2**64 for number in _mix(states).tolist()] == published
+
+
+def test_numbers_of_a_seed_are_the_same_in_every_release() -> None:
+    """So are the molecules of a seed, as long as model and arithmetic are."""
+    noise, like = MoleculeNoise(7, torch.tensor([0, 5])), torch.empty(2, 3, dtype=torch.float64)
+    first, second = noise.uniform(like), noise.uniform(like)
+    assert first.tolist() == [
+        [0.25882264971733093, 0.9145976305007935, 0.9652992486953735],
+        [0.5123205184936523, 0.13106444478034973, 0.06405863165855408],
+    ]
+    assert (second * 2**25).tolist() == [[27188116, 31422296, 11587457], [3624579, 7033985, 17350340]]

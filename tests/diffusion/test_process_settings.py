@@ -46,3 +46,25 @@ def test_the_variable_is_obeyed(monkeypatch):
 def test_the_load_is_measured():
     busy = process_settings._busy_cores([0], seconds=0.02)
     assert 0 <= busy <= 1.5
+
+
+def test_idle_cores_and_waiting_for_a_disk_do_not_count(monkeypatch):
+    """Of 100 ticks each, core 0 works for 30, core 1 for all, and core 2, which is not ours, for all."""
+    looks = iter(
+        (
+            "cpu 9 9 9 9 9 9 9 9 0 0\ncpu0 5 0 0 7 3 0 0 0 0 0\n"
+            "cpu1 1 0 0 0 0 0 0 0 0 0\ncpu2 0 0 0 0 0 0 0 0 0 0\nintr 5",
+            "cpu 9 9 9 9 9 9 9 9 0 0\ncpu0 15 5 5 47 33 2 4 4 0 0\n"
+            "cpu1 61 10 20 0 0 5 5 0 0 0\ncpu2 100 0 0 0 0 0 0 0 0 0\nintr 5",
+        )
+    )
+    monkeypatch.setattr(process_settings.Path, "read_text", lambda self: next(looks))
+    assert process_settings._busy_cores([0, 1, 3], seconds=0.0) == pytest.approx(0.3 + 1.0)
+
+
+def test_where_the_load_cannot_be_seen_cores_count_as_idle(monkeypatch):
+    def absent(self):
+        raise FileNotFoundError(self)
+
+    monkeypatch.setattr(process_settings.Path, "read_text", absent)
+    assert process_settings._busy_cores([0, 1], seconds=0.0) == 0.0

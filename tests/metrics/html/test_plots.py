@@ -35,5 +35,19 @@ def test_outlines_do_not_depend_on_the_number_of_values() -> None:
     assert real == model
 
 
+def test_outlines_fill_the_frame() -> None:
+    """From the left edge to the right one, and from the line at the bottom up to the highest value."""
+    chart = step_chart("x", "Å", np.array([3.0, 4.0, 7.0]), None, [np.array([1.0, 3.0])])
+    assert re.findall(r'<path class="file f0" d="([^"]+)"', chart) == ["M8 130H8V94H69H69V22H252V130"]
+    labels = re.findall(r'<text x="([\d.]+)" y="145" text-anchor="(\w+)">([\d.]+)</text>', chart)
+    assert labels == [
+        ("8", "start", "3"),
+        ("69", "middle", "4"),
+        ("130", "middle", "5"),
+        ("191", "middle", "6"),
+        ("252", "end", "7"),
+    ]
+
+
 def test_names_are_escaped() -> None:
     assert "<b>" not in bar_chart("<b>", "<b>", ["<b>"], None, [np.array([1.0])])

@@ -5,6 +5,7 @@ import pytest
 from rdkit import Chem
 
 from moldiff.metrics.pocket import Interactions, interactions, max_similarity, sanitized
+from moldiff.metrics.pocket.interactions import _plane
 
 
 def test_known_interactions(protein, ligand):
@@ -79,3 +80,41 @@ def test_similarity_to_known_ligands():
     assert max_similarity(aspirin, [ethane]) < 0.2
     with pytest.raises(ValueError, match="no known molecules"):
         max_similarity(aspirin, [])
+
+
+@pytest.mark.parametrize(
+    ("distance", "angle", "stacked"),
+    [
+        (5.0, 0, True),
+        (5.4, 25, True),
+        (5.6, 0, False),
+        (5.4, 40, False),
+        (6.4, 90, True),
+        (6.4, 55, True),
+        (6.6, 90, False),
+    ],
+)
+def test_rings_are_stacked_face_to_face_up_to_5_5_and_edge_to_face_up_to_6_5_angstrom(
+    protein, distance, angle, stacked
+):
+    """Benzene over the ring of a tyrosine, turned about an axis in its own plane."""
+    ring = [k for k, (r, a) in enumerate(zip(protein.residues, protein.atom_names, strict=True)) if r == "A:221"]
+    atoms = {protein.atom_names[k]: protein.positions[k] for k in ring}
+    centre, normal = _plane(np.array([atoms[name] for name in ("CG", "CD1", "CD2", "CE1", "CE2", "CZ")]))
+    across = (atoms["CG"] - centre) / np.linalg.norm(atoms["CG"] - centre)
+    other = np.cos(np.radians(angle)) * np.cross(normal, across) + np.sin(np.radians(angle)) * normal
+    turns = np.radians(60) * np.arange(6)[:, None]
+    mol = Chem.MolFromSmiles("c1ccccc1")
+    conformer = Chem.Conformer(6)
+    conformer.SetPositions(centre + distance * normal + 1.39 * (np.cos(turns) * across + np.sin(turns) * other))
+    mol.AddConformer(conformer)
+    assert (("A:TYR221", "aromatic") in interactions(mol, protein).pairs) is stacked
+
+
+def test_planes_hold_their_points():
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+    points = np.array([[0.0, 0.0, 0.0], [2.0, 0.0, 0.0], [0.0, 1.0, 0.0], [2.0, 1.0, 0.0]]) @ turn + 7.0
+    centre, normal = _plane(points)
+    np.testing.assert_allclose(centre, points.mean(0))
+    np.testing.assert_allclose((points - centre) @ normal, 0.0, atol=1e-12)
+    assert np.linalg.norm(normal) == pytest.approx(1.0)

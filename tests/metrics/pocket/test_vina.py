@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from rdkit import Chem
+from scipy.spatial import cKDTree
 
 from moldiff.metrics.pocket import VinaPocket, receptor_pdbqt, sanitized
-from moldiff.metrics.pocket.receptor import autodock_type, is_donor
+from moldiff.metrics.pocket.receptor import _hydrogen, autodock_type, is_donor
 from moldiff.metrics.pocket.vina import box_around, ligand_pdbqt
 
 
@@ -59,6 +60,26 @@ def test_every_donor_has_one_hydrogen(protein):
     np.testing.assert_allclose(distance.min(axis=1), 1.0, atol=2e-3)
 
 
+@pytest.mark.parametrize(
+    ("neighbours", "place"),
+    [
+        ([[1.4, 0, 0]], [-1, 0, 0]),
+        ([[0, 0, -1.3]], [0, 0, 1]),
+        ([[1.2, 0.9, 0], [-1.2, 0.9, 0]], [0, -1, 0]),
+        ([[1.9, 0, 0], [0, 2.1, 0]], [-1, 0, 0]),  # too far to be bonded
+    ],
+)
+def test_hydrogens_point_away_from_the_neighbours(neighbours, place):
+    atom = np.array([3.0, 4.0, 5.0])
+    positions = np.array([np.zeros(3), *neighbours]) + atom
+    np.testing.assert_allclose(_hydrogen(positions, 0, cKDTree(positions)), atom + place, atol=1e-12)
+
+
+def test_a_hydrogen_between_opposite_neighbours_is_somewhere():
+    positions = np.array([[0.0, 0.0, 0.0], [0.0, 1.3, 0.0], [0.0, -1.3, 0.0]])
+    assert np.linalg.norm(_hydrogen(positions, 0, cKDTree(positions))) == pytest.approx(1.0)
+
+
 def test_energies_as_with_a_receptor_of_meeko(protein, ligand, pocket, complex_folder, monkeypatch):
     """Another program adds all hydrogens from templates and types the receptor: the same energies."""
     meeko = pytest.importorskip("meeko")
@@ -110,6 +131,10 @@ def test_box(protein, ligand):
     np.testing.assert_allclose(size, np.ptp(positions, axis=0) + 16.0)
     long = np.array([[0.0, 0.0, 0.0], [25.0, 0.0, 0.0]])
     np.testing.assert_allclose(box_around(long, protein)[1], [35.0, 16.0, 16.0])
+    just = np.array([[0.0, 0.0, 0.0], [19.0, 13.0, 21.0]])  # margins of 5.45, 8 and 5 Å
+    np.testing.assert_allclose(box_around(just, protein)[1], [29.9, 29.0, 31.0])
+    np.testing.assert_allclose(box_around(just, protein)[0], [9.5, 6.5, 10.5])
+    np.testing.assert_allclose(box_around(None, protein)[1], [25.0, 25.0, 25.0])
     np.testing.assert_allclose(box_around(None, protein)[0], protein.positions.mean(axis=0))
 
 
