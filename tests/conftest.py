@@ -59,6 +59,10 @@ ALL_PROCESSES: dict[str, tuple[str, Callable[[NoiseSchedule | None], Process]]] 
     "gaussian eps": ("pos", lambda s: GaussianProcess(s, "eps", "eps", 0.0, scale=1.0, align_noise=False)),
     "gaussian v": ("pos", lambda s: GaussianProcess(s, "v", "x0", weight=0.5, align_noise=False)),
     "gaussian aligned": ("pos", lambda s: GaussianProcess(s, align_noise=True)),
+    "gaussian features": (
+        "atom_types",
+        lambda s: GaussianProcess(s, scale=1.0, align_noise=False, centre=False),
+    ),
     "one-hot": ("atom_types", lambda s: OneHotGaussianProcess(s or LinearSchedule())),
     "marginal": ("atom_types", lambda s: CategoricalProcess("marginal", s)),
     "uniform": ("charges", lambda s: CategoricalProcess("uniform", s, weight=0.2)),

@@ -7,6 +7,7 @@ from moldiff.diffusion.grid import GeometricGrid, PowerGrid, TimeGrid, UniformGr
 from moldiff.diffusion.guidance import Guide, GuidedProcess
 from moldiff.diffusion.guides import AtomDistance, PocketClashes, RadiusOfGyration
 from moldiff.diffusion.joint import JointProcess
+from moldiff.diffusion.latent import LatentProcess
 from moldiff.diffusion.noise import MoleculeNoise, Noise, StreamNoise
 from moldiff.diffusion.one_hot import OneHotGaussianProcess
 from moldiff.diffusion.process import Process, StepOptions
@@ -26,6 +27,7 @@ __all__ = [
     "GuidedProcess",
     "HeunSampler",
     "JointProcess",
+    "LatentProcess",
     "LinearSchedule",
     "MoleculeNoise",
     "MultistepSampler",

@@ -16,6 +16,7 @@ from moldiff.diffusion.fixed import FixedAtoms
 from moldiff.diffusion.guidance import Guide, GuidedProcess
 from moldiff.diffusion.guides import PocketClashes
 from moldiff.diffusion.inpainting import FixedProcess
+from moldiff.diffusion.latent import LatentProcess
 from moldiff.diffusion.model import Model
 from moldiff.diffusion.placement import PlacedProcess
 from moldiff.diffusion.properties import Asked, target_of, targets
@@ -80,7 +81,13 @@ def dress(model: Model, conditions: Conditions, num_samples: int = 1) -> Dressed
     process: MoleculeProcess = model.process
     guides = [*(conditions.get("guides") or ()), *_clash_guide(model, conditions)]
     device = next(model.denoiser.parameters()).device
-    if fixed is not None:
+    if isinstance(model.process, LatentProcess):
+        if guides or fixed is not None or site is not None:
+            raise ValueError(
+                "guides, fixed atoms and pockets need a model whose estimates are molecules: got one of latents; ask "
+                "for properties or a reward, or take another model"
+            )
+    elif fixed is not None:
         if model.process.processes.keys() != set(FIELDS):
             got = ", ".join(model.process.processes)
             raise ValueError(f"fixed atoms need a model of {', '.join(FIELDS)}: got {got}")

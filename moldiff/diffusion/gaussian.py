@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from moldiff.data.statistics import Statistics
 from moldiff.diffusion.alignment import align
 from moldiff.diffusion.bounded import BoundedProcess, masked_sum
 from moldiff.diffusion.noise import Noise
@@ -52,11 +53,15 @@ class GaussianProcess(BoundedProcess):
         self.schedule = schedule or LinearSchedule()
         self.parameterisation, self.loss_target = parameterisation, loss_target
         self.loss_floor, self.weight, self.scale = loss_floor, weight, scale
-        self.align_noise, self.centre = align_noise, centre
+        self.align_noise, self.centre, self.num_channels = align_noise, centre, 3
 
-    def prior(self, mask: Bool[Tensor, "B L"], noise: Noise) -> Float[Tensor, "B L 3"]:
+    def calibrate(self, field: str, statistics: Statistics) -> None:
+        """See `Process`: in place of classes there are as many real features, as of a latent."""
+        self.num_channels = 3 if field == "pos" else len(getattr(statistics, field))
+
+    def prior(self, mask: Bool[Tensor, "B L"], noise: Noise) -> Float[Tensor, "B L K"]:
         """See `Process`."""
-        return self.draw(torch.empty(*mask.shape, 3, device=mask.device), mask, noise)
+        return self.draw(torch.empty(*mask.shape, self.num_channels, device=mask.device), mask, noise)
 
     def draw(self, like: Float[Tensor, "B L K"], mask: Bool[Tensor, "B L"], noise: Noise) -> Float[Tensor, "B L K"]:
         """Noise of the prior's law, zero where padded."""
@@ -123,7 +128,7 @@ class GaussianProcess(BoundedProcess):
             out = out + expand(fresh, noisy) * self.draw(noisy, mask, noise)
         return out
 
-    def decode(self, estimate: Float[Tensor, "B L K"]) -> Float[Tensor, "B L 3"]:
+    def decode(self, estimate: Float[Tensor, "B L K"]) -> Float[Tensor, "B L K"]:
         """See `Process`."""
         return estimate
 

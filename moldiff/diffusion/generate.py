@@ -20,6 +20,7 @@ from moldiff.data.molecules import to_arrays
 from moldiff.diffusion.alignment import Motion
 from moldiff.diffusion.conditions import Conditions, Dressed, dress, notes_of
 from moldiff.diffusion.inpainting import sample_around
+from moldiff.diffusion.latent import LatentProcess
 from moldiff.diffusion.model import Model
 from moldiff.diffusion.noise import MoleculeNoise
 from moldiff.diffusion.part import ALL, Part
@@ -117,7 +118,7 @@ def trace(
 
     def watch(state: State) -> None:
         clean = dressed.process.decode(state.estimate, state.batch.mask)
-        noisy = _as_classes(state, clean, moved=fixed is not None)
+        noisy = _as_classes(state, clean, fixed is not None, isinstance(model.process, LatentProcess))
         frames.append(Frame(float(state.time), arrays(noisy), arrays(clean)))
 
     where, steps = torch.tensor([index]), num_steps or model.num_steps
@@ -222,10 +223,15 @@ def _placed(batch: MolBatch, site: Site | None) -> MolBatch:
     return batch if site is None else batch.replace(pos=batch.pos + site.centre.to(batch.pos))
 
 
-def _as_classes(state: State, clean: MolBatch, moved: bool) -> MolBatch:
-    """The noisy molecules of a state as classes; masked ones as in the clean estimate; `moved`: into its frame."""
+def _as_classes(state: State, clean: MolBatch, moved: bool, latent: bool) -> MolBatch:
+    """The noisy molecules of a state as classes; masked ones as in the clean estimate; `moved`: into its frame.
+
+    Latents have no classes; their points are shown with those of the clean estimate.
+    """
     batch = state.batch
     pos = Motion.onto(state.estimate.pos, clean.pos)(batch.pos) if moved else batch.pos
+    if latent:
+        return clean.replace(pos=pos)
     fields: dict[str, Tensor] = {}
     for name in FIELDS[1:]:
         noisy, found, estimate = getattr(batch, name), getattr(clean, name), getattr(state.estimate, name)

@@ -129,6 +129,10 @@ class JointProcess(nn.Module):
             for name, p in self._items()
         }
 
+    def coding_loss(self, clean: MolBatch, noise: Noise) -> dict[str, Float[Tensor, " B"]]:
+        """What is lost before the noise comes, to be added to `loss`: nothing (but see `LatentProcess`)."""
+        return {}
+
     def baselines(self) -> dict[str, float]:
         """Weighted losses of always predicting the marginals, for the fields that have any."""
         return {name: p.baseline for name, p in self._items() if p.baseline is not None}

@@ -24,6 +24,7 @@ from moldiff.data.statistics import Statistics
 from moldiff.data.yaml_file import read_yaml
 from moldiff.diffusion.class_names import check_classes, class_paths
 from moldiff.diffusion.joint import JointProcess
+from moldiff.diffusion.latent import LatentProcess, process_of
 from moldiff.diffusion.process import Process
 from moldiff.diffusion.sampler import EulerSampler, Sampler
 from moldiff.models.denoiser import Denoiser
@@ -59,7 +60,7 @@ class Model:
     """What is needed to draw molecules."""
 
     denoiser: Denoiser
-    process: JointProcess
+    process: JointProcess | LatentProcess
     sampler: Sampler
     num_steps: int
     statistics: Statistics
@@ -84,7 +85,7 @@ def read_model(path: Path, trust: bool = False) -> Model:
     try:
         with _at_most(2 * sum(weight.numel() for weight in weights.values()) + 100_000):
             denoiser = spec.denoiser(statistics.vocabulary)
-        process = JointProcess(spec.processes, statistics)
+        process = process_of(denoiser, spec.processes, statistics)
     except Exception as error:  # whatever a constructor raises on arguments that do not suit it
         raise ValueError(
             f"the config of the model at {path} cannot be built ({error}): export the model again"

@@ -18,6 +18,7 @@ from moldiff.data.pocket_batch import ComplexBatch, PocketBatch
 from moldiff.data.statistics import Statistics
 from moldiff.diffusion.frame import own_frame
 from moldiff.diffusion.joint import JointProcess
+from moldiff.diffusion.latent import LatentProcess, process_of
 from moldiff.diffusion.model import SPEC_KEYS, Model, load_weights, read_statistics
 from moldiff.diffusion.model_folder import find_model
 from moldiff.diffusion.noise import Noise, StreamNoise
@@ -40,7 +41,7 @@ class DiffusionModule(pl.LightningModule):
     """
 
     denoiser: Denoiser
-    process: JointProcess
+    process: JointProcess | LatentProcess
 
     def __init__(
         self,
@@ -114,7 +115,7 @@ class DiffusionModule(pl.LightningModule):
             self.denoiser = self.make_denoiser(statistics.vocabulary)
         statistics = known_to(self.denoiser.properties, statistics)
         self.statistics = statistics
-        self.process = JointProcess(self.processes, statistics).to(self.device)
+        self.process = process_of(self.denoiser, self.processes, statistics).to(self.device)
 
     def configure_model(self) -> None:
         """Lightning's hook: build for the data of the run."""
@@ -214,7 +215,8 @@ class DiffusionModule(pl.LightningModule):
             with torch.no_grad():
                 estimate = self.process.estimate(noisy, self.denoiser(noisy, t, context), t)
             context = replace(context, previous=estimate)
-        return self.process.loss(self.denoiser(noisy, t, context), clean, noisy, t), t
+        losses = self.process.loss(self.denoiser(noisy, t, context), clean, noisy, t)
+        return {**losses, **self.process.coding_loss(clean, noise)}, t
 
     def training_step(self, batch: MolBatch | ComplexBatch, batch_idx: int) -> Tensor:
         """One step on one batch; see `on_bad_batch`."""

@@ -25,12 +25,13 @@ def noise() -> StreamNoise:
 
 @pytest.fixture
 def clean_field() -> Callable[[Process, Tensor], Tensor]:
-    """A clean field for a process: centred coordinates or classes, the same for the same mask."""
+    """A clean field for a process: centred coordinates, features or classes, the same for the same mask."""
 
     def make(process: Process, mask: Tensor) -> Tensor:
         generator = torch.Generator().manual_seed(1)
         if isinstance(process, GaussianProcess):
-            return centred(1.5 * torch.randn(*mask.shape, 3, generator=generator), mask)
+            numbers = 1.5 * torch.randn(*mask.shape, process.num_channels, generator=generator)
+            return centred(numbers, mask) if process.centre else numbers * mask[..., None]
         assert isinstance(process, CategoricalProcess | OneHotGaussianProcess)
         return torch.randint(process.num_classes, mask.shape, generator=generator) * mask
 
