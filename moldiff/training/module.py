@@ -7,10 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.batch import MolBatch
@@ -27,11 +26,12 @@ from moldiff.diffusion.properties import hidden, known_to, normalised
 from moldiff.diffusion.sampler import EulerSampler, Sampler
 from moldiff.models.denoiser import Context, Denoiser
 from moldiff.models.pocket_encoder import EncodedPocket
-from moldiff.training.bad_batches import BadBatches, OnBadBatch, fault_of_data, fault_of_gradients, fault_of_losses
-from moldiff.training.schedule import keep_as_config, optimizers, save_at_the_end
+from moldiff.training.bad_batches import BadBatches, OnBadBatch, fault_of_data, fault_of_losses
+from moldiff.training.guarded_module import GuardedModule
+from moldiff.training.schedule import keep_as_config, optimizers
 
 
-class DiffusionModule(pl.LightningModule):
+class DiffusionModule(GuardedModule):
     """Trains a denoiser to undo a joint noise process.
 
     The network and the processes are built when the data are known (`configure_model`), for their vocabulary and
@@ -228,7 +228,7 @@ class DiffusionModule(pl.LightningModule):
         clean, around = own_frame(batch)
         assert self.statistics is not None
         if fault := fault_of_data(clean, self.statistics.vocabulary):
-            return self._without(fault)
+            return self.without(fault)
         pocket = None
         if around is not None:  # hidden from some, so that the model works without a pocket, too
             kept = noise.uniform(around.pos[:, 0, 0]) >= self.pocket_dropout
@@ -243,27 +243,13 @@ class DiffusionModule(pl.LightningModule):
         means = {f"train/{name}": value.mean() for name, value in losses.items()}
         loss = torch.stack(list(means.values())).sum()
         if not loss.isfinite():
-            return self._without(fault_of_losses(losses, clean, self.statistics.vocabulary))
+            return self.without(fault_of_losses(losses, clean, self.statistics.vocabulary))
         self.log_dict({**means, "train/loss": loss}, batch_size=len(batch))
         return loss
 
-    def _without(self, fault: str) -> Tensor:
-        """Stop, or the loss of a batch that is skipped, whose gradient is zero: all processes must have one."""
-        weights = list(self.denoiser.named_parameters())
-        self.bad_batches.handle(fault, self.global_step, weights)
-        return torch.stack([(0 * weight).sum() for _, weight in weights if weight.requires_grad]).sum()
-
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Look at the gradients, see `on_bad_batch`; Lightning itself deals with those of float16."""
-        weights = list(self.denoiser.named_parameters())
-        if self.trainer.precision != "16-mixed" and (fault := fault_of_gradients(weights)):
-            self.bad_batches.handle(fault, self.global_step, weights)
-            optimizer.zero_grad()
-
-    def on_train_batch_end(self, outputs: Any, batch: MolBatch | ComplexBatch, batch_idx: int) -> None:
-        """Save the last checkpoint once more when the training ends, before averaged weights replace the others."""
-        self.bad_batches.next()
-        save_at_the_end(self.trainer)
+    def weights(self) -> list[tuple[str, nn.Parameter]]:
+        """See `GuardedModule`."""
+        return list(self.denoiser.named_parameters())
 
     def validation_step(self, batch: MolBatch | ComplexBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Losses at fixed noise, in all and per fifth of the time axis."""

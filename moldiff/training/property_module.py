@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import pytorch_lightning as pl
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.batch import MolBatch
 from moldiff.data.statistics import Statistics
 from moldiff.diffusion.properties import known_to, normalised
 from moldiff.models.property_regressor import PropertyRegressor
-from moldiff.training.schedule import keep_as_config, optimizers, save_at_the_end
+from moldiff.training.bad_batches import BadBatches, OnBadBatch, fault_of_data, fault_of_losses
+from moldiff.training.guarded_module import GuardedModule
+from moldiff.training.schedule import keep_as_config, optimizers
 
 
-class PropertyModule(pl.LightningModule):
+class PropertyModule(GuardedModule):
     """Trains a regressor of several properties at once on the mean absolute error, each in its standard deviations."""
 
     network: PropertyRegressor
@@ -29,6 +30,7 @@ class PropertyModule(pl.LightningModule):
         weight_decay: float = 0.0,
         warmup_steps: int = 200,
         decay_fraction: float = 0.0,
+        on_bad_batch: OnBadBatch = "stop",
     ) -> None:
         """Settings of a training run.
 
@@ -38,12 +40,15 @@ class PropertyModule(pl.LightningModule):
             weight_decay: decoupled weight decay.
             warmup_steps: steps of linear warm-up.
             decay_fraction: last share of the planned steps, in which the rate falls linearly to zero; 0: constant.
+            on_bad_batch: what is done if coordinates, errors or gradients of a batch are no finite numbers: "stop" with
+                an error that names the molecules, or "skip" the batch with a warning that does.
         """
         super().__init__()
         self.save_hyperparameters()
         keep_as_config(self, "network")
         self.make_network = network
         self.rates = (lr, weight_decay, warmup_steps, decay_fraction)
+        self.bad_batches = BadBatches(on_bad_batch)
         self.statistics: Statistics | None = None
 
     def build(self, statistics: Statistics) -> None:
@@ -68,13 +73,21 @@ class PropertyModule(pl.LightningModule):
 
     def training_step(self, batch: MolBatch, batch_idx: int) -> Tensor:
         """One step on one batch."""
-        loss: Tensor = self._errors(batch).nanmean()
+        assert self.statistics is not None
+        if fault := fault_of_data(batch, self.statistics.vocabulary):
+            return self.without(fault)
+        errors = self._errors(batch)
+        loss: Tensor = errors.nanmean()
+        known = errors.masked_fill(normalised(batch, self.network.properties, self.statistics).isnan(), 0)
+        if not (known.isfinite().all() and loss.isfinite()):
+            columns = dict(zip(self.network.properties, known.unbind(1), strict=True))
+            return self.without(fault_of_losses(columns, batch, self.statistics.vocabulary))
         self.log("train/loss", loss, batch_size=len(batch))
         return loss
 
-    def on_train_batch_end(self, outputs: Any, batch: MolBatch, batch_idx: int) -> None:
-        """See `save_at_the_end`."""
-        save_at_the_end(self.trainer)
+    def weights(self) -> list[tuple[str, nn.Parameter]]:
+        """See `GuardedModule`."""
+        return list(self.network.named_parameters())
 
     def validation_step(self, batch: MolBatch, batch_idx: int) -> None:
         """Mean absolute error of each property, in its own unit."""

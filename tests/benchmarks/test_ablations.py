@@ -7,7 +7,7 @@ import pytest
 from benchmarks.ablations import VARIANTS
 from moldiff.cli import main
 
-CONFIG = Path(__file__).resolve().parents[2] / "configs" / "qm9.yaml"
+CONFIG = Path(__file__).resolve().parents[2] / "benchmarks" / "speedrun.yaml"
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -152,6 +152,36 @@ def test_unknown_values_are_left_out_of_the_error(tmp_path):
     assert asked.properties_of(batch).isfinite().flatten().tolist() == [False, True]
 
 
+@pytest.mark.parametrize("what", ["alpha", "pos"])
+def test_batches_that_are_no_finite_numbers_stop_the_regressor_or_are_skipped(tmp_path, what, caplog):
+    """An infinite label is named with its property; nothing is learnt from such a batch."""
+    data = QM9DataModule(batch_size=200)
+    data.setup()
+    train = data.train
+    bad = int(train.index[3])
+    values = train.pos.clone() if what == "pos" else train.properties["alpha"].clone()
+    values[int(train.ptr[3]) if what == "pos" else 3] = torch.inf
+    train = dataclasses.replace(train, **({"pos": values} if what == "pos" else {"properties": {"alpha": values}}))
+    statistics = data.statistics
+    data._splits = dataclasses.replace(data._splits, train=train)
+    data._statistics = statistics
+
+    def regressor(action):
+        torch.manual_seed(0)
+        network = partial(PropertyRegressor, properties=["alpha"], **SMALL)
+        return PropertyModule(network, warmup_steps=1, on_bad_batch=action)
+
+    with pytest.raises(ValueError, match=rf"step 0: the .*molecule {bad} \("):
+        trainer(tmp_path, 1, limit_val_batches=0).fit(regressor("stop"), data)
+    trained = regressor("skip")
+    trainer(tmp_path, 2, limit_val_batches=0).fit(trained, data)
+    assert "the batch is skipped" in caplog.text
+    first = regressor("skip")
+    first.build(statistics)
+    for name, weight in trained.network.named_parameters():
+        assert torch.equal(weight, first.network.get_parameter(name))
+
+
 def test_a_model_is_no_judge(tmp_path):
     run, data = trainer(tmp_path, 1, limit_val_batches=0), QM9DataModule(batch_size=16)
     run.fit(module(), data)
