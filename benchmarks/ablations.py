@@ -8,13 +8,13 @@ scratch for as many steps as take the same time, and scored on 1,000 molecules a
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks import speedrun
+from benchmarks.quality import keep, kept
 from moldiff.data.datamodules import QM9DataModule
 
 HERE = Path(__file__).parent
@@ -111,10 +111,8 @@ def main() -> None:
     QM9DataModule().setup()  # read from CSV files once per machine; that is not training
     for name in args.names:
         row = run(name, args.seed, args.steps, args.num_samples)
-        with RESULTS.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-    rows = [json.loads(line) for line in RESULTS.read_text().splitlines()]
-    text = f"{HEAD}\n{table(rows)}"
+        keep(RESULTS, row)
+    text = f"{HEAD}\n{table(kept(RESULTS))}"
     TABLE.write_text(text)
     print(text)
 
