@@ -48,7 +48,7 @@ VARIANTS = {
     "data focus 0.8": Variant("more times near the data (default 0.5)", ("--model.data_focus=0.8",)),
     "no alignment": Variant("noise is not turned and permuted towards the molecule", (POS + "align_noise=false",)),
     "prior scale 1": Variant("noise of 1 Å (default 1.72 Å, the spread of the data)", (POS + "scale=1.0",)),
-    "no self-conditioning": Variant("", ("--model.self_conditioning=0",), 0.8),
+    "no self-conditioning": Variant("", (NETWORK + "self_conditioning=false",), 0.8),
     "absorbing": Variant(
         "tokens are masked instead of drawn anew from their frequencies",
         tuple(f"--model.processes.{field}.init_args.prior=absorbing" for field in KINDS),

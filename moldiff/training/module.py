@@ -74,7 +74,8 @@ class DiffusionModule(GuardedModule):
             weight_decay: decoupled weight decay.
             warmup_steps: steps of linear warm-up.
             decay_fraction: last share of the planned steps, in which the rate falls linearly to zero; 0: constant.
-            self_conditioning: how often the network sees its own earlier estimate (Chen 2023), if it can.
+            self_conditioning: how often the network sees its own earlier estimate (Chen 2023), if it can; above 0,
+                since samplers show it to such a network.
             data_focus: share of the times that are drawn from Beta(1, 2), nearer to the data; the others are uniform.
             pocket_dropout: share of the molecules in pockets whose pocket is hidden from the network.
             pocket_draws: noisy copies of each ligand in a training step, all with the pocket that is encoded once.
@@ -113,6 +114,11 @@ class DiffusionModule(GuardedModule):
         """Make the network, if there is none, and calibrate the processes."""
         if self.statistics is None:
             self.denoiser = self.make_denoiser(statistics.vocabulary)
+            if self.denoiser.self_conditioning and not self.self_conditioning:
+                raise ValueError(
+                    "the network reads its earlier estimate, which samplers show it: got self_conditioning = 0, so "
+                    "training would never do; give a share above 0, or self_conditioning: false to the network"
+                )
         statistics = known_to(self.denoiser.properties, statistics)
         self.statistics = statistics
         self.process = process_of(self.denoiser, self.processes, statistics).to(self.device)

@@ -31,11 +31,14 @@ class Losses(pl.Callback):
 
 
 torch.compile = partial(torch.compile, backend=sys.argv[1])
-network = partial(EquivariantGraphTransformer, width=16, pair_width=8, vector_channels=4, num_heads=2, num_blocks=1)
+network = partial(
+    EquivariantGraphTransformer, width=16, pair_width=8, vector_channels=4, num_heads=2, num_blocks=1,
+    self_conditioning=False,
+)
 for compiled in (False, True):
     fields = {"pos": GaussianProcess(), **{f: CategoricalProcess() for f in ("atom_types", "charges", "bond_types")}}
     pl.seed_everything(0, verbose=False)
-    module = DiffusionModule(network, fields, warmup_steps=1, self_conditioning=0.0, compile=compiled)
+    module = DiffusionModule(network, fields, warmup_steps=1, compile=compiled)
     trainer = pl.Trainer(
         accelerator="cpu", max_steps=8, logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, limit_val_batches=0,

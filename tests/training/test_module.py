@@ -217,3 +217,12 @@ def test_what_cannot_be_written_is_trained_but_not_read(data, tmp_path):
     with pytest.raises(ValueError, match=r"cannot be written as a config.*functools\.partial"):
         MoleculeGenerator(module.model(), "hand").save_pretrained(tmp_path / "saved")
     assert not (tmp_path / "saved").exists()
+
+
+def test_a_network_that_reads_its_estimate_must_see_one_in_training(data):
+    """Samplers always show one, so molecules would be drawn by a network that knows nothing of it."""
+    with pytest.raises(ValueError, match="got self_conditioning = 0"):
+        DiffusionModule(NETWORK, processes(), self_conditioning=0.0).build(data.statistics)
+    blind = DiffusionModule(partial(NETWORK, self_conditioning=False), processes(), self_conditioning=0.0)
+    blind.build(data.statistics)
+    assert not blind.denoiser.self_conditioning
