@@ -69,7 +69,9 @@ class PocketEncoder(nn.Module):
         self.direction_in = o3.Linear("1x1o", f"{vector_channels}x1o")
         self.harmonics = o3.SphericalHarmonics(harmonics, normalize=True, normalization="component")
         self.basis = GaussianBasis(num_bases, cutoff)
-        self.layers = nn.ModuleList(PocketLayer(irreps, sent, harmonics, num_bases, width) for _ in range(num_layers))
+        self.layers = nn.ModuleList(
+            PocketLayer(irreps, sent, harmonics, num_bases, width, num_neighbours) for _ in range(num_layers)
+        )
 
     def forward(self, pocket: PocketBatch) -> EncodedPocket:
         """Encode each pocket by itself.

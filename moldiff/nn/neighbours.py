@@ -18,6 +18,7 @@ class Neighbours:
     pos: Float[Tensor, "N K 3 B"]
     vectors: Float[Tensor, "N K 3 B V"]
     mask: Bool[Tensor, "N K B 1"]  # False: the atom is padding, or the pocket has fewer nodes
+    most: int  # K in a large pocket, whatever the size of this one; sums are scaled by it
 
     @staticmethod
     def of(
@@ -34,7 +35,8 @@ class Neighbours:
         There is one pocket for each molecule (A = B), or one for all (A = 1). The positions that are given are in its
         frame, those in the result about `origin`.
         """
-        share = min(count // len(points), pos.shape[1])
+        wanted = max(1, count // len(points))
+        share = min(wanted, pos.shape[1])
         found = []
         for guess in points:
             distance = torch.cdist(guess, pos.expand(len(guess), -1, -1))
@@ -50,6 +52,7 @@ class Neighbours:
             _take(pos.flatten(0, 1), row).movedim(-1, 2) - origin.squeeze(1).t(),
             _take(vectors.flatten(0, 1), row).movedim(-2, 2),
             there.permute(1, 2, 0)[..., None],
+            wanted * len(points),
         )
 
     def gather(self, nodes: Float[Tensor, "A M K2"]) -> Float[Tensor, "N K B K2"]:

@@ -77,5 +77,5 @@ class PocketAttention(nn.Module):
             along, turned = weight[..., : -self.num_vectors], weight[..., -self.num_vectors :]
             ways = torch.einsum("nkbc,nkxb->nxbc", along, unit[..., 0])
             others = self.mix((turned.unsqueeze(2) * near.vectors).sum(1))
-            v = v + (ways + others) / math.sqrt(near.row.shape[1])
+            v = v + (ways + others) / math.sqrt(near.most)
         return s, v

@@ -22,9 +22,15 @@ class PocketLayer(nn.Module):
     which does the same for all pairs of a molecule.
     """
 
-    def __init__(self, irreps: str, message_irreps: str, harmonics: str, num_bases: int, radial_width: int) -> None:
-        """Irreps of the nodes (scalars first), of what they send and of the harmonics; widths of the edge network."""
+    def __init__(
+        self, irreps: str, message_irreps: str, harmonics: str, num_bases: int, radial_width: int, num_neighbours: int
+    ) -> None:
+        """Irreps of the nodes (scalars first), of what they send and of the harmonics; widths of the edge network.
+
+        `num_neighbours`: of a node in a large pocket; messages are scaled by it, however many there are.
+        """
         super().__init__()
+        self.num_neighbours = num_neighbours
         node, sent, directions = o3.Irreps(irreps), o3.Irreps(message_irreps), o3.Irreps(harmonics)
         self.num_scalars, gated = node[0].mul, node[1:]
         received, paths = product_paths(sent, directions, node)
@@ -53,6 +59,6 @@ class PocketLayer(nn.Module):
             own, other = self.from_nodes(z[:, : self.num_scalars]).chunk(2, -1)
             hidden = F.silu(self.from_distance(bases) + own[:, None] + other[neighbours])
             messages = self.product(self.send(z)[neighbours], harmonics, self.weights(hidden) * there)
-            received = messages.sum(1) / math.sqrt(neighbours.shape[1])
+            received = messages.sum(1) / math.sqrt(self.num_neighbours)
             out: Tensor = x + self.out(self.gate(self.receive(received) + self.keep(z)))
             return out

@@ -115,6 +115,14 @@ def test_padding_does_not_matter(network, pocket, previous) -> None:
     assert_close(answer(network, previous=previous, pocket=pocket), answer(network, previous=previous, pocket=more))
 
 
+@pytest.mark.parametrize("points", [1, 3])
+def test_padding_of_a_small_pocket_does_not_matter(network, pocket, previous, points) -> None:
+    """With fewer points than an atom looks for, down to one."""
+    padded = pocket[0].replace(mask=torch.arange(20)[None] < points)
+    first = answer(network, previous=previous, pocket=padded)
+    assert_close(first, answer(network, previous=previous, pocket=padded._map(lambda x: x[:, :points])))
+
+
 def test_molecules_see_their_own_pocket_only(network, pocket, previous) -> None:
     together = answer(network, previous=previous, pocket=pocket)
     for row in range(len(SIZES)):
