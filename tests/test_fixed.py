@@ -15,8 +15,19 @@ from moldiff.chem.files import read_molecules
 from moldiff.chem.vocabulary import DRUG_VOCABULARY
 from moldiff.cli import main
 from moldiff.data.statistics import Statistics
-from moldiff.diffusion import CategoricalProcess, EulerSampler, GaussianProcess, HeunSampler
-from moldiff.models import EquivariantGraphTransformer, PocketEncoder
+from moldiff.diffusion import (
+    CategoricalProcess,
+    EulerSampler,
+    GaussianProcess,
+    HeunSampler,
+    JointProcess,
+    PolynomialSchedule,
+    StreamNoise,
+)
+from moldiff.diffusion.inpainting import FixedProcess
+from moldiff.models import EquivariantGraphTransformer, PocketEncoder, Prediction
+from moldiff.models.denoiser import FIELDS
+from moldiff.testing import random_batch
 from moldiff.training import DiffusionModule
 
 POCKETS = Path(__file__).parent / "fixtures" / "pockets" / "complexes"
@@ -201,6 +212,19 @@ def test_fragment_keeps_its_place_in_a_pocket():
         np.testing.assert_allclose(a.positions[:8], fragment.GetConformer().GetPositions(), atol=1e-3)
         assert a.atomic_numbers[:8].tolist() == [atom.GetAtomicNum() for atom in fragment.GetAtoms()]
         np.testing.assert_allclose(a.positions, b.positions, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["x0", "eps", "v"])
+@pytest.mark.parametrize("in_place", [False, True])
+def test_estimate_does_not_depend_on_where_the_noisy_molecule_stands(statistics, generator, kind, in_place):
+    """Networks answer with centred coordinates, noise or velocities."""
+    fields = {"pos": GaussianProcess(PolynomialSchedule(), kind), **{f: CategoricalProcess() for f in FIELDS[1:]}}
+    process = FixedProcess(JointProcess(fields, statistics), generator.fixed(ethanol(4)), in_place)
+    noisy = process.prior(torch.ones(2, 11, dtype=torch.bool), StreamNoise(torch.Generator().manual_seed(0)))
+    output, t = random_batch(statistics.vocabulary, (11, 11), relaxed=True), torch.full((2,), 0.9)
+    output = Prediction(*(getattr(output, name).float() for name in FIELDS))
+    here, there = (process.estimate(noisy.replace(pos=noisy.pos + x), output, t).pos for x in (0.0, 50.0))
+    torch.testing.assert_close(here, there, atol=1e-2, rtol=0)
 
 
 def test_trajectory_around_fixed_atoms_is_in_their_frame(generator):

@@ -19,7 +19,7 @@ from moldiff.diffusion.process import StepOptions, expand
 from moldiff.diffusion.sampler import MoleculeProcess, Sampler, Start, Watch
 from moldiff.diffusion.wrapped import WrappedProcess
 from moldiff.models.denoiser import FIELDS, Context, Denoiser, Prediction
-from moldiff.nn.geometry import mean_position
+from moldiff.nn.geometry import centred, mean_position
 
 ROUNDS, RESTART = 10, 0.7  # measured with benchmarks/fixed_parts.py
 _BEYOND = 1.0  # how far new atoms lie from the middle of the open ends, in distances of that from the fragment's middle
@@ -50,7 +50,8 @@ class FixedProcess(WrappedProcess):
 
     def estimate(self, noisy: MolBatch, output: Prediction, t: Float[Tensor, " B"]) -> Prediction:
         """The clean estimate with the fixed atoms as given."""
-        estimate, n = self.process.estimate(noisy, output, t), len(self.fixed)
+        start, n = noisy.replace(pos=centred(noisy.pos, noisy.mask)), len(self.fixed)  # as the network answers
+        estimate = self.process.estimate(start, output, t)
         given = self.fixed.atoms.pos.expand(len(noisy), -1, -1)
         if self.in_place:
             pos = torch.cat([given, Motion.onto(estimate.pos[:, :n], given, turn=False)(estimate.pos[:, n:])], 1)
@@ -151,7 +152,8 @@ def sample_around(
         done = is_done(out)
         if done.all():
             break
-        start = Start(process.corrupt(out, t, noise), RESTART)
+        finite = out.replace(pos=out.pos.nan_to_num(0.0, 0.0, 0.0))  # what is no number cannot be aligned
+        start = Start(process.corrupt(finite, t, noise), RESTART)
         again = sampler(denoiser, process, mask, num_steps, noise, context, start, watch)
         out = chosen(done, out, again)
     return out

@@ -6,6 +6,8 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from rdkit import Chem
+from rdkit.Chem.AllChem import EmbedMolecule
 
 from moldiff import MoleculeGenerator
 from moldiff.diffusion import CategoricalProcess, GaussianProcess
@@ -51,6 +53,26 @@ def test_one_broken_molecule_is_named_and_disturbs_no_other(generator, value, ca
         np.testing.assert_array_equal(broken.arrays[k].positions, sound.arrays[k].positions)
         np.testing.assert_array_equal(broken.arrays[k].bond_orders, sound.arrays[k].bond_orders)
         np.testing.assert_array_equal(broken.arrays[k].atomic_numbers, sound.arrays[k].atomic_numbers)
+
+
+def test_one_broken_molecule_around_fixed_atoms_disturbs_no_other(generator):
+    """Between the rounds all are noised again, and the noise is aligned: what is no number cannot be."""
+    methyl = Chem.AddHs(Chem.MolFromSmiles("C"))
+    EmbedMolecule(methyl, randomSeed=1)
+    methyl = Chem.RWMol(methyl)
+    methyl.RemoveAtom(4)
+    ask = partial(generator.sample, 3, num_atoms=7, num_steps=2, progress=False, fixed=generator.fixed(methyl.GetMol()))
+    sound, calls = ask(), []
+
+    def spoil(network, arguments, output):
+        calls.append(0)
+        rows = torch.tensor([False, True, False])[:, None, None]
+        return output if len(calls) > 2 else replace(output, pos=torch.where(rows, torch.nan, output.pos))
+
+    with generator.model.denoiser.register_forward_hook(spoil):
+        broken = ask()
+    for k in (0, 2):
+        np.testing.assert_array_equal(broken.arrays[k].positions, sound.arrays[k].positions)
 
 
 def test_points_that_are_no_numbers_do_not_keep_others_from_turning():
