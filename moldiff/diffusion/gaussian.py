@@ -18,6 +18,7 @@ from moldiff.diffusion.schedule import LinearSchedule, NoiseSchedule, ScheduleVa
 from moldiff.nn.geometry import centred
 
 Parameterisation = Literal["x0", "eps", "v"]
+_LAST = 1 - 1e-4  # the last time that a network sees in training
 
 
 class GaussianProcess(BoundedProcess):
@@ -100,6 +101,8 @@ class GaussianProcess(BoundedProcess):
         at = self.schedule(t)
         if self.parameterisation == "eps":
             return (noisy - expand(at.sigma, noisy) * output) / expand(at.alpha.clamp(min=1e-3), noisy)
+        still = at.d_sigma * at.alpha - at.sigma * at.d_alpha < 1e-3  # v = 0 for any data: the end of EDM's schedule
+        at = self.schedule(torch.where(still, t.clamp(max=_LAST), t))
         wronskian = (at.d_sigma * at.alpha - at.sigma * at.d_alpha).clamp(min=1e-3)
         return expand(at.d_sigma / wronskian, noisy) * noisy - expand(at.sigma / wronskian, noisy) * output
 

@@ -71,6 +71,16 @@ def test_same_error_of_x0_costs_the_same(
     torch.testing.assert_close(losses[2], losses[0])
 
 
+def test_velocity_at_the_very_end_means_what_it_means_just_before(
+    schedule: NoiseSchedule, mask: Tensor, clean: Tensor, noise: StreamNoise
+) -> None:
+    """Networks are trained up to there, samplers begin at t = 1, where the curves of EDM's schedule stand still."""
+    process, t = GaussianProcess(schedule, "v", align_noise=False), torch.full((3,), 1 - 1e-4)
+    noisy, at = process.corrupt(clean, t, mask, noise), schedule(t[:, None, None])
+    output = at.d_alpha * clean + at.d_sigma * (noisy - at.alpha * clean) / at.sigma
+    torch.testing.assert_close(process.estimate(noisy, output, torch.ones(3), mask), clean, atol=0.01, rtol=0)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_own_target_without_floor_is_the_plain_error(
     kind: Parameterisation, mask: Tensor, clean: Tensor, noise: StreamNoise
