@@ -37,6 +37,12 @@ class LatentProcess(WrappedProcess):
                 "a latent has points and real features: expected a GaussianProcess each for pos and atom_types, got "
                 f"{got}; change the processes"
             )
+        features = process.processes["atom_types"]
+        if features.centre or features.align_noise:
+            raise ValueError(
+                "the features of a latent are no places in space: expected centre = false and align_noise = false for "
+                f"atom_types, got {features.centre} and {features.align_noise}"
+            )
         self.joint, self.autoencoder = process, autoencoder
 
     @property

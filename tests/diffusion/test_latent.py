@@ -166,6 +166,9 @@ def test_molecules_are_learned(root: Path) -> None:
 def test_what_has_no_meaning_is_refused(statistics: Statistics, denoiser: LatentDenoiser, clean: MolBatch) -> None:
     with pytest.raises(ValueError, match="expected a GaussianProcess each for pos and atom_types, got"):
         process_of(denoiser, {"pos": GaussianProcess(), "atom_types": CategoricalProcess()}, statistics)
+    for wrong in ({"align_noise": False}, {"centre": False}):  # the others are those of coordinates
+        with pytest.raises(ValueError, match="expected centre = false and align_noise = false for atom_types"):
+            process_of(denoiser, {"pos": GaussianProcess(), "atom_types": GaussianProcess(**wrong)}, statistics)
     process = process_of(denoiser, processes(), statistics)
     with pytest.raises(ValueError, match="the data have no charges, which the autoencoder reads"):
         process.corrupt(clean.replace(charges=None), torch.ones(3), noise())
