@@ -104,6 +104,12 @@ class DiffusionModule(GuardedModule):
         self.self_conditioning, self.data_focus = self_conditioning, data_focus
         if pocket_draws < 1:
             raise ValueError(f"pocket_draws must be at least 1: got {pocket_draws}")
+        shares = (self_conditioning, data_focus, pocket_dropout, property_dropout)
+        if not all(0 <= share <= 1 for share in shares):
+            raise ValueError(
+                "self_conditioning, data_focus, pocket_dropout and property_dropout are shares, from 0 to 1: got "
+                f"{', '.join(map(str, shares))}"
+            )
         self.pocket_dropout, self.pocket_draws = pocket_dropout, pocket_draws
         self.property_dropout = property_dropout
         self.init_from, self.compile_blocks, self.seed = init_from, compile, seed
@@ -236,6 +242,11 @@ class DiffusionModule(GuardedModule):
         if fault := fault_of_data(clean, self.statistics.vocabulary):
             return self.without(fault)
         pocket = None
+        if around is not None and getattr(self.process.processes["pos"], "align_noise", False) is True:
+            raise ValueError(
+                "noise that is turned towards a molecule tells how it lies in its pocket, which no sampler knows: got "
+                "align_noise = true; set it to permutation, as in configs/pocket.yaml"
+            )
         if around is not None:  # hidden from some, so that the model works without a pocket, too
             kept = noise.uniform(around.pos[:, 0, 0]) >= self.pocket_dropout
             pocket = self.denoiser.prepare(Context(pocket=around.replace(mask=around.mask & kept[:, None]))).pocket

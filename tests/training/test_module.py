@@ -226,3 +226,10 @@ def test_a_network_that_reads_its_estimate_must_see_one_in_training(data):
     blind = DiffusionModule(partial(NETWORK, self_conditioning=False), processes(), self_conditioning=0.0)
     blind.build(data.statistics)
     assert not blind.denoiser.self_conditioning
+
+
+@pytest.mark.parametrize("name", ["self_conditioning", "data_focus", "pocket_dropout", "property_dropout"])
+@pytest.mark.parametrize("share", [-0.1, 10.0, np.nan])
+def test_shares_lie_between_0_and_1(name, share):
+    with pytest.raises(ValueError, match=f"are shares, from 0 to 1: got .*{share}"):
+        DiffusionModule(NETWORK, processes(), **{name: share})

@@ -1,10 +1,12 @@
 """A model of molecules with and without a pocket: mixed batches, training, and sampling in a pocket."""
 
 import copy
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 from rdkit import Chem
 
@@ -15,6 +17,9 @@ from moldiff.data.complex_datamodule import ComplexDataModule
 from moldiff.data.druglike_datamodule import DrugLikeDataModule
 from moldiff.data.mixed_datamodule import MixedDataModule
 from moldiff.data.pocket_batch import ComplexBatch
+from moldiff.diffusion import CategoricalProcess, GaussianProcess
+from moldiff.models import EquivariantGraphTransformer, PocketEncoder
+from moldiff.training import DiffusionModule
 
 ROOT = Path(__file__).resolve().parents[2]
 POCKETS = ROOT / "tests" / "fixtures" / "pockets"
@@ -115,3 +120,15 @@ def test_pocket_model_trains_and_designs(smiles: Path, tmp_path: Path, monkeypat
         np.testing.assert_allclose(centre, reference.GetConformer().GetPositions().mean(0), atol=2e-3)
     state = torch.load(checkpoint, weights_only=True)
     assert state["global_step"] == 4
+
+
+def test_noise_must_not_be_turned_towards_a_molecule_in_a_pocket(tmp_path: Path) -> None:
+    """It would tell how the molecule lies there; samplers draw noise that knows nothing of it."""
+    small = {"width": 8, "pair_width": 4, "vector_channels": 2, "num_heads": 1, "num_blocks": 1}
+    network = partial(EquivariantGraphTransformer, **small, pocket_encoder=PocketEncoder(width=8, vector_channels=2))
+    fields = {name: CategoricalProcess() for name in ("atom_types", "charges", "bond_types")}
+    module = DiffusionModule(network, {"pos": GaussianProcess(), **fields})
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "limit_val_batches": 0}
+    trainer = pl.Trainer(accelerator="cpu", max_steps=1, default_root_dir=tmp_path, **quiet)
+    with pytest.raises(ValueError, match="got align_noise = true; set it to permutation"):
+        trainer.fit(module, ComplexDataModule(POCKETS, batch_size=1))
