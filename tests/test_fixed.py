@@ -14,6 +14,7 @@ from moldiff import MoleculeGenerator
 from moldiff.chem.files import read_molecules
 from moldiff.chem.vocabulary import DRUG_VOCABULARY
 from moldiff.cli import main
+from moldiff.data.batch import pair_indices
 from moldiff.data.statistics import Statistics
 from moldiff.diffusion import (
     CategoricalProcess,
@@ -21,6 +22,7 @@ from moldiff.diffusion import (
     GaussianProcess,
     HeunSampler,
     JointProcess,
+    OneHotGaussianProcess,
     PolynomialSchedule,
     StreamNoise,
 )
@@ -225,6 +227,22 @@ def test_estimate_does_not_depend_on_where_the_noisy_molecule_stands(statistics,
     output = Prediction(*(getattr(output, name).float() for name in FIELDS))
     here, there = (process.estimate(noisy.replace(pos=noisy.pos + x), output, t).pos for x in (0.0, 50.0))
     torch.testing.assert_close(here, there, atol=1e-2, rtol=0)
+
+
+@pytest.mark.parametrize("kind", [CategoricalProcess, partial(OneHotGaussianProcess, parameterisation="x0")])
+def test_bonds_that_are_ruled_out_are_never_the_likeliest(statistics, generator, kind):
+    """Nor of real features, which may all be below zero."""
+    fields = {"pos": GaussianProcess(), **{name: kind() for name in FIELDS[1:]}}
+    fixed, mask = generator.fixed(ethanol(4)), torch.ones(5, 11, dtype=torch.bool)
+    process = FixedProcess(JointProcess(fields, statistics), fixed, in_place=False)
+    noisy = process.prior(mask, StreamNoise(torch.Generator().manual_seed(0)))
+    output = random_batch(statistics.vocabulary, (11,) * 5, relaxed=True)
+    output = Prediction(*(getattr(output, name).float() - 5 for name in FIELDS))
+    found = process.decode(process.estimate(noisy, output, torch.full((5,), 0.5)), mask).bond_types
+    i, j = pair_indices(11)
+    closed = (i >= 8) & (j < 8) & (fixed.free[j.clamp(max=7)] == 0)
+    assert (found[:, closed] == 0).all()
+    assert found[:, ~closed].any()
 
 
 def test_trajectory_around_fixed_atoms_is_in_their_frame(generator):

@@ -119,7 +119,8 @@ class FixedProcess(WrappedProcess):
             return estimate
         orders = torch.arange(estimate.bond_types.shape[-1], device=estimate.pos.device)
         ruled_out = orders > self._most_bonds(num_atoms)[:, None]
-        return replace(estimate, bond_types=estimate.bond_types.masked_fill(ruled_out, 0))
+        least = estimate.bond_types.amin(-1, keepdim=True).clamp(max=0)  # below 0 for real features of classes
+        return replace(estimate, bond_types=torch.where(ruled_out, least, estimate.bond_types))
 
     def _most_bonds(self, num_atoms: int) -> Int[Tensor, " P"]:
         """The highest bond order that each pair may have; 3 where the fixed atoms say nothing of it."""
