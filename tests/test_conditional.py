@@ -105,6 +105,12 @@ def test_records_tell_what_was_asked(generator, tmp_path):
     assert not any("target" in name or "guidance" in name for name in plain.GetPropNames())
 
 
+def test_a_sequence_of_one_value_is_that_of_all(generator):
+    samples = generator.sample(3, properties={"gap": [4.0]}, progress=False)
+    assert [mol.GetDoubleProp("moldiff_target_gap") for mol in samples.raw] == [4.0] * 3
+    assert_same(samples, generator.sample(3, properties={"gap": 4.0}, progress=False), exactly=True)
+
+
 def test_model_is_saved_with_what_it_knows_of_properties(generator, tmp_path):
     generator.save_pretrained(tmp_path / "model")
     again = MoleculeGenerator.from_pretrained(tmp_path / "model", "cpu", "float32")

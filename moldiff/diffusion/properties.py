@@ -110,7 +110,8 @@ def _warn_if_outside(name: str, values: Float[Tensor, " A"], statistics: Statist
 
 def target_of(asked: Asked, molecule: int) -> dict[str, float]:
     """What one molecule is asked to be."""
-    return {name: float(v if isinstance(v, int | float) else v[molecule]) for name, v in asked.items()}
+    values = {name: torch.as_tensor(value, dtype=torch.float64).flatten() for name, value in asked.items()}
+    return {name: float(value[min(molecule, len(value) - 1)]) for name, value in values.items()}  # one for all, or each
 
 
 def sizes_of(target: Mapping[str, float], statistics: Statistics) -> dict[int, float]:
