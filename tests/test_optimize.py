@@ -18,6 +18,7 @@ from moldiff.data.pocket_sizes import PocketSizes
 from moldiff.data.statistics import Statistics
 from moldiff.diffusion import CategoricalProcess, EulerSampler, GaussianProcess
 from moldiff.diffusion.optimisation import Candidate, optimise
+from moldiff.diffusion.steering import Steering
 from moldiff.metrics.objectives import Objective, objective
 from moldiff.models import EquivariantGraphTransformer, PocketEncoder
 from moldiff.training import DiffusionModule
@@ -93,6 +94,12 @@ def test_what_shall_fall_falls(qm9, butanol):
 def test_little_noise_changes_little(qm9, butanol):
     (*_, last) = qm9.optimize(butanol, RINGS, 1, 4, noise_level=0.02, progress=False)
     assert [c.smiles for c in last.best] == ["CCCCO"]
+
+
+def test_what_cannot_be_heeded_is_refused(pocket_generator):
+    start = from_mol(read_molecules(LIGAND)[0], hydrogens=False)
+    with pytest.raises(ValueError, match="a reward cannot steer while a molecule is improved"):
+        next(optimise(pocket_generator.model, start, lambda *_: None, 1, 4, 0.4, steering=Steering("qed")))
 
 
 def test_ligand_keeps_its_place_in_the_pocket(pocket_generator):
