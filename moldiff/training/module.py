@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -149,6 +150,12 @@ class DiffusionModule(GuardedModule):
                         f"init_from: the model at {self.init_from} knows {known}: got data with {data.vocabulary}"
                     )
                 load_weights(self.denoiser, path, may_lack=self.denoiser.optional)
+        if not self.denoiser.bears_bfloat16 and "bf16" in str(self.trainer.precision):
+            warnings.warn(
+                f"coordinates go through the matrix products of this {type(self.denoiser).__name__}, and "
+                f"{self.trainer.precision} rounds them: give --trainer.precision 32-true",
+                stacklevel=2,
+            )
         if self.compile_blocks:
             torch._dynamo.config.recompile_limit = max(32, torch._dynamo.config.recompile_limit)  # see `compile`
             for block in self.denoiser.blocks:

@@ -13,7 +13,7 @@ from rdkit.Chem.AllChem import EmbedMolecule
 from moldiff import MoleculeGenerator
 from moldiff.data import SDFDataModule
 from moldiff.diffusion import CategoricalProcess, EulerSampler, GaussianProcess, GeometricGrid, StreamNoise, UniformGrid
-from moldiff.models import EquivariantGraphTransformer
+from moldiff.models import EGNN, EquivariantGraphTransformer
 from moldiff.training import DiffusionModule
 from moldiff.training.export import export_checkpoint
 
@@ -233,3 +233,12 @@ def test_a_network_that_reads_its_estimate_must_see_one_in_training(data):
 def test_shares_lie_between_0_and_1(name, share):
     with pytest.raises(ValueError, match=f"are shares, from 0 to 1: got .*{share}"):
         DiffusionModule(NETWORK, processes(), **{name: share})
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_networks_that_do_not_bear_bfloat16_warn_of_it(data, tmp_path, recwarn, precision):
+    """EGNN's squared distances go through its matrix products; what draws molecules runs it in float32, too."""
+    run = trainer(tmp_path, max_steps=1, limit_val_batches=0, precision=precision)
+    run.fit(DiffusionModule(partial(EGNN, width=8, num_layers=1), processes()), data)
+    warned = any("matrix products of this EGNN, and bf16-mixed rounds them" in str(w.message) for w in recwarn)
+    assert warned is (precision == "bf16-mixed")
