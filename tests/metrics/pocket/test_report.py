@@ -176,6 +176,16 @@ def test_options_of_a_pocket_need_one(tmp_path, capsys):
     assert "--pocket" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "option", [("--metrics", "xtb"), ("--reference", "x.sdf"), ("--bonds", "edm"), ("--workers", "2")]
+)
+def test_options_that_a_pocket_does_not_heed_are_refused(option, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["evaluate", "--molecules", "x.sdf", "--pocket", "x.pdb", *option])
+    assert stop.value.code == 2
+    assert "with --pocket, whose scores are always the same" in capsys.readouterr().err
+
+
 def test_reports_are_gathered(report, tmp_path, monkeypatch, capsys):
     report.write_json(tmp_path / "a.json")
     (tmp_path / "b.json").write_text("{}")
