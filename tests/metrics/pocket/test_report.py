@@ -9,7 +9,7 @@ from rdkit import Chem
 
 from moldiff.chem.files import MoleculeWriter
 from moldiff.cli import main
-from moldiff.metrics.pocket import PocketReport, PocketScores, PocketSummary, Summary, evaluate_pocket
+from moldiff.metrics.pocket import PocketReport, PocketScores, PocketSummary, Scorer, Summary, evaluate_pocket
 from moldiff.metrics.pocket.__main__ import main as gather
 from moldiff.metrics.strict import Cause
 
@@ -147,6 +147,15 @@ def test_ligand_left_in_the_pocket(complex_folder, ligand, tmp_path):
     path.write_text("\n".join([pocket, *atoms, "END", ""]))
     with pytest.raises(ValueError, match=r"holo.pdb: .*remove the ligand"):
         evaluate_pocket([ligand], path, [ligand])
+
+
+def test_what_is_no_number_is_not_there(protein):
+    flat = Chem.AddHs(Chem.MolFromSmiles("CCO"))
+    flat.AddConformer(Chem.Conformer(9))  # all atoms in one place: UFF's energy is no number
+    scores = Scorer(protein, posebusters=False).score(flat)
+    assert scores.cause is None
+    assert scores.strain is None
+    assert json.dumps(scores.to_dict(), allow_nan=False)
 
 
 def test_command(complex_folder, ligand, moved, tmp_path, capsys):
