@@ -61,8 +61,8 @@ def run_report(
     if workers is None:
         quick = sum(map(len, read)) < FEW and set(metrics) <= set(DEFAULT_METRICS)
         workers = 1 if quick else joblib.cpu_count()
-    known = load_reference(reference) if reference is not None else None
-    sample = load_sample(reference, metrics, workers) if reference is not None else None
+    known = load_reference(reference, bonds) if reference is not None else None
+    sample = load_sample(reference, metrics, workers, bonds) if reference is not None else None
     sets = []
     for name, path, mols in zip(_names(molecules), molecules, read, strict=True):
         found = molecule_set(name, mols, known, sample, metrics, workers)
