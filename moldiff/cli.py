@@ -268,6 +268,11 @@ def evaluate(
         fast: with `pocket`, leave out strain and PoseBusters' internal energy, which take most of the time.
     """
     if pocket is not None:
+        if (metrics, bonds, workers) != ("basic,properties,geometry", "rdkit", None) or reference not in ("qm9", None):
+            raise ValueError(
+                "got --metrics, --bonds, --workers or --reference with --pocket, whose scores are always the same: "
+                "leave them out (the known ligand is the --reference_ligand)"
+            )
         from moldiff.metrics.pocket.command import run_evaluate_pocket
 
         run_evaluate_pocket(molecules, pocket, reference_ligand, out, overwrite, dock, fast)

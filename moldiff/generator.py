@@ -31,6 +31,7 @@ from moldiff.diffusion.precision import Precision, use_bfloat16
 from moldiff.diffusion.site import Site, find_site
 from moldiff.metrics.evaluation import evaluate
 from moldiff.metrics.groups import DEFAULT_METRICS
+from moldiff.metrics.hydrogens import FILLED, filled
 from moldiff.metrics.objectives import Objective
 from moldiff.metrics.objectives import objective as find_objective
 from moldiff.metrics.report import Report
@@ -362,8 +363,10 @@ class Samples:
         return Path(path)
 
     def report(self, reference: str | None = "qm9", metrics: Sequence[str] = DEFAULT_METRICS) -> Report:
-        """Scores of all molecules, see `moldiff.evaluate`."""
-        return evaluate(self.raw, reference, metrics=metrics)
+        """Scores of all molecules, see `moldiff.evaluate`; with hydrogens, and a note, if they were drawn without."""
+        mols, added = (self.raw, False) if self.hydrogens else filled(self.raw)
+        report = evaluate(mols, reference, metrics=metrics)
+        return report.with_note(f"the model draws no hydrogens: {FILLED}") if added else report
 
 
 def record(

@@ -13,6 +13,7 @@ from moldiff.chem.files import MoleculeWriter, read_molecules
 from moldiff.chem.partial_file import finished_records
 from moldiff.cli import main
 from moldiff.diffusion import CategoricalProcess, GaussianProcess
+from moldiff.diffusion.part import ALL, Part
 from moldiff.models import EquivariantGraphTransformer
 from moldiff.ranks import Rank, own_rank
 from moldiff.training import DiffusionModule
@@ -208,6 +209,16 @@ def test_any_number_of_ranks_gives_the_same_file(whole, sample, work, monkeypatc
     assert capsys.readouterr().out.startswith(f"20 molecules written to x{suffix}, ")
     assert Path(f"x{suffix}").read_bytes() == data
     assert names(work) == [f"whole{suffix}", f"x{suffix}"]
+
+
+def test_each_molecule_is_drawn_by_one_rank_or_none_goes_on():
+    cut = [list(torch.arange(24).split(size)) for size in (4, 8)]
+    first = frozenset(i for batch in list(Part(1, 2).of(cut[0]))[:2] for i in batch.tolist())
+    left = [{i for batch in Part(k, 2, d).of(cut[0]) for i in batch.tolist()} for k, d in ((0, ALL.done), (1, first))]
+    assert sorted([*first, *left[0], *left[1]]) == list(range(24))
+    with pytest.raises(ValueError, match=r"process 2 of 2 has molecule 4, .* same --num_samples and --batch_size"):
+        list(Part(1, 2, first).of(cut[1]))  # process 1 would draw it, too
+    assert not list(Part(1, 2, frozenset(range(24))).of(cut[1]))  # who finds all there has nothing to do
 
 
 def test_dead_rank_is_run_again(whole, sample, work, monkeypatch, capsys):

@@ -222,3 +222,6 @@ def test_command(generator, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         main([*common, "--reward", "beauty", "--out", "y.sdf"])
     assert "unknown reward 'beauty'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*common, "--particles", "8", "--out", "y.sdf"])
+    assert "expected --reward with it" in capsys.readouterr().err

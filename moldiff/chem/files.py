@@ -308,10 +308,15 @@ def _sdf_text(molecule: Chem.Mol) -> str:
 
 def _with_safe_texts(molecule: Chem.Mol) -> Chem.Mol:
     """The molecule, or a copy whose title is one line, and whose properties have no line that ends them or a record."""
-    texts = {name: value for name, value in molecule.GetPropsAsDict().items() if isinstance(value, str)}
+    properties = molecule.GetPropsAsDict(autoConvertStrings=False)  # "007" is a text
+    texts = {name: value for name, value in properties.items() if isinstance(value, str)}
     if molecule.HasProp("_Name"):
         texts["_Name"] = molecule.GetProp("_Name")
-    broken = {name: text for name, text in texts.items() if any(t.splitlines() != [t] for t in (name, text) if t)}
+    broken = {
+        name: text
+        for name, text in texts.items()
+        if text.startswith("$$$$") or any(t.splitlines() != [t] for t in (name, text) if t)
+    }
     if not broken:
         return molecule
     copy = Chem.Mol(molecule)
@@ -326,7 +331,8 @@ def _xyz_text(molecule: Chem.Mol) -> str:
     if molecule.GetNumAtoms() and not molecule.GetNumConformers():
         raise ValueError("Got a molecule without coordinates; expected a conformer to write as XYZ")
     title = molecule.GetProp("_Name") if molecule.HasProp("_Name") else ""
-    properties = [f"{key}={value}" for key, value in molecule.GetPropsAsDict().items() if key.startswith("moldiff_")]
+    values = molecule.GetPropsAsDict(autoConvertStrings=False)
+    properties = [f"{key}={value}" for key, value in values.items() if key.startswith("moldiff_")]
     lines = [str(molecule.GetNumAtoms()), " ".join([*title.split(), *properties])]
     if molecule.GetNumAtoms():
         for atom, (x, y, z) in zip(molecule.GetAtoms(), molecule.GetConformer().GetPositions().tolist(), strict=True):

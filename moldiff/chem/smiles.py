@@ -27,10 +27,15 @@ def mol_from_smiles(smiles: str) -> Chem.Mol | None:
 def canonical_smiles(mol: Chem.Mol) -> str:
     """The canonical SMILES by which two molecules are the same: no stereochemistry, no explicit hydrogens.
 
+    Isotopes and atom map numbers do not matter: a deuterium is a hydrogen.
+
     Args:
         mol: a sanitized molecule; it is not changed.
     """
     copy = Chem.Mol(mol)
+    for atom in copy.GetAtoms():  # RDKit keeps hydrogens that bear a label, and writes map numbers
+        atom.SetIsotope(0)
+        atom.SetAtomMapNum(0)
     # RDKit keeps the hydrogens that define the stereochemistry of an imine, so stereochemistry must go first.
     Chem.RemoveStereochemistry(copy)
     with rdBase.BlockLogs():

@@ -50,7 +50,9 @@ def _smiles(path: Path) -> list[str]:
         smiles = [line.split()[0] for line in read_text(path).splitlines() if line.strip()]
     else:
         rows = [{name.lower(): value for name, value in row.items()} for row in csv_records(path)]
-        smiles = [row["smiles"] for row in rows if row.get("smiles") and row.get("split", "test") == "test"]
+        smiles = [
+            row["smiles"] for row in rows if row.get("smiles") and row.get("split", "test").strip().lower() == "test"
+        ]
     if not smiles:
         raise ValueError(f"{path} holds no SMILES to exclude; expected a column smiles, or one SMILES a line")
     return smiles

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +42,6 @@ def moses_file() -> Path:
     raise ModuleNotFoundError("The installed package molsets lacks dataset/data/train.csv.gz; expected release 0.3.1")
 
 
-@cache
 def read_smiles(path: Path) -> tuple[str, ...]:
     """The SMILES of a CSV file with a column `SMILES`, or the first word of each line of a .smi or .txt file.
 
@@ -65,6 +64,12 @@ def read_smiles(path: Path) -> tuple[str, ...]:
     return smiles
 
 
+@lru_cache(maxsize=1)
+def _smiles_of(path: Path, checksum: str) -> tuple[str, ...]:
+    """The SMILES of a file as long as its content is the same."""
+    return read_smiles(path)
+
+
 def smiles_table(
     path: str | Path, num_molecules: int | None = None, seed: int = 0, processes: int | None = None
 ) -> MoleculeTable:
@@ -83,8 +88,9 @@ def smiles_table(
     path = Path(path)
     if num_molecules is not None and num_molecules < 1:
         raise ValueError(f"Got num_molecules={num_molecules}; expected at least 1, or null for all")
-    folder = f"smiles-{file_checksum(path)[:16]}-seed{seed}"
-    wanted = total = num_molecules if num_molecules is not None else len(read_smiles(path))
+    checksum = file_checksum(path)
+    folder = f"smiles-{checksum[:16]}-seed{seed}"
+    wanted = total = num_molecules if num_molecules is not None else len(_smiles_of(path, checksum))
     shards: list[MoleculeTable] = []
     with tqdm(total=wanted, desc=f"Embedding {_name(path)}", unit=" molecules", mininterval=1.0, delay=2.0) as bar:
         for first in range(0, wanted, SHARD):
@@ -94,7 +100,7 @@ def smiles_table(
             name = f"{first // SHARD:05d}" if last - first == SHARD else f"{first // SHARD:05d}-{last - first}"
 
             def build(first: int = first, last: int = last) -> MoleculeTable:
-                return _embed(path, first, last, seed, processes, bar.update)
+                return _embed(_smiles_of(path, checksum), first, last, seed, processes, bar.update)
 
             shard = cached_table(f"{folder}/{name}", PROCESSING_VERSION, build)
             total = shard.metadata["num_smiles"]
@@ -105,10 +111,9 @@ def smiles_table(
 
 
 def _embed(
-    path: Path, first: int, last: int, seed: int, processes: int | None, advance: Callable[[], object]
+    smiles: Sequence[str], first: int, last: int, seed: int, processes: int | None, advance: Callable[[], object]
 ) -> MoleculeTable:
     """The molecules at the places `first` to `last` of the random order."""
-    smiles = read_smiles(path)
     numbers = np.random.default_rng(seed).permutation(len(smiles))[first:last].tolist()
     work = [(smiles[number], _conformer_seed(seed, number)) for number in numbers]
     results = []

@@ -44,8 +44,9 @@ def save_tensors(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         for old in path.parent.glob(f".{path.name}.*"):
-            if time.time() - old.stat().st_mtime > _ABANDONED_S:
-                old.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # another process has just finished its own
+                if time.time() - old.stat().st_mtime > _ABANDONED_S:
+                    old.unlink()
         save_file(dict(tensors), temporary, metadata={f"moldiff_{kind}": json.dumps(content)})
         with temporary.open("rb") as file:
             os.fsync(file.fileno())

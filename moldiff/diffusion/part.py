@@ -21,8 +21,20 @@ class Part:
     done: frozenset[int] = frozenset()  # indices of the molecules that are there
 
     def of(self, batches: Sequence[Tensor]) -> Iterator[Tensor]:
-        """The batches, given by the indices of their molecules, that this process has to draw."""
-        for batch in batches[self.rank :: self.num_ranks]:
+        """The batches, given by the indices of their molecules, that this process has to draw.
+
+        Raises:
+            ValueError: if one of several processes has molecules of the share of another, as when batches were cut
+                otherwise before: both would draw them.
+        """
+        share = batches[self.rank :: self.num_ranks]
+        foreign = self.done.difference(*(batch.tolist() for batch in share)) if self.num_ranks > 1 else frozenset()
+        if foreign and not all(self.done.issuperset(batch.tolist()) for batch in batches):
+            raise ValueError(
+                f"process {self.rank + 1} of {self.num_ranks} has molecule {min(foreign)}, which is another's: go on "
+                "with the same --num_samples and --batch_size as before"
+            )
+        for batch in share:
             if not self.done.issuperset(batch.tolist()):
                 yield batch
 

@@ -11,8 +11,9 @@ from rdkit import Chem
 
 from moldiff.chem.files import WITHOUT_BONDS, Bonds, read_molecules
 from moldiff.chem.record_file import RecordFile
-from moldiff.metrics.evaluation import evaluate
+from moldiff.metrics.evaluation import evaluate, load_sample
 from moldiff.metrics.groups import DEFAULT_METRICS, check_metrics
+from moldiff.metrics.reference import load_reference
 from moldiff.metrics.report import Report, check_output
 
 FEW = 500
@@ -72,7 +73,9 @@ def run_evaluate(
     if workers is None:
         quick = len(mols) < FEW and set(metrics) <= set(DEFAULT_METRICS)
         workers = 1 if quick else joblib.cpu_count()
-    report = evaluate(mols, reference, metrics=metrics, workers=workers)
+    known = load_reference(reference, bonds) if reference is not None else None
+    sample = load_sample(reference, metrics, workers, bonds) if reference is not None else None
+    report = evaluate(mols, known, metrics=metrics, workers=workers, sample=sample)
     if molecules.suffix.lower() in WITHOUT_BONDS:
         rule = BOND_RULES[bonds]
         report = report.with_note(

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from rdkit import Chem
 
 from moldiff.chem.arrays import MoleculeArrays, to_mol
-from moldiff.chem.files import read_molecules
+from moldiff.chem.files import Bonds, read_molecules
 from moldiff.chem.record_file import RecordFile
 from moldiff.metrics.calibration import OF_ONE_SIZE, Calibration
 from moldiff.metrics.distributions import count_quantities, noise_floors
@@ -74,23 +74,26 @@ def evaluate(
     )
 
 
-def load_sample(name: str, metrics: Sequence[str] = DEFAULT_METRICS, workers: int = 1) -> ReferenceSample:
+def load_sample(
+    name: str, metrics: Sequence[str] = DEFAULT_METRICS, workers: int = 1, bonds: Bonds = "rdkit"
+) -> ReferenceSample:
     """The molecules of a reference that others are compared with, and what they score themselves.
 
     Args:
         name: "qm9", or the path of a file (see `read_molecules`).
         metrics: groups of scores that the molecules of a file are given.
         workers: processes.
+        bonds: how bonds are found in a file without them, see `moldiff.chem.files`.
 
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if the file cannot be read.
     """
-    return bundled_sample(name) if name in BUNDLED else _user_sample(name, metrics, workers)
+    return bundled_sample(name) if name in BUNDLED else _user_sample(name, metrics, workers, bonds)
 
 
-def _user_sample(path: str, metrics: Sequence[str], workers: int) -> ReferenceSample:
-    molecules = read_molecules(path)
+def _user_sample(path: str, metrics: Sequence[str], workers: int, bonds: Bonds) -> ReferenceSample:
+    molecules = read_molecules(path, bonds)
     sample = ReferenceSample.of(os.path.basename(path), molecules)
     some = molecules[:: -(-len(molecules) // _CALIBRATED)]
     alone = evaluate(some, None, metrics=metrics, workers=workers).figures()

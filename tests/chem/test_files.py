@@ -190,3 +190,13 @@ def test_records_with_places_end_up_in_their_order(embed: Embed, tmp_path: Path)
             writer.write(mol, place)
     assert [mol.GetProp("_Name") for mol in read_molecules(tmp_path / "a.sdf") if mol] == names
     assert [path.name for path in tmp_path.iterdir()] == ["a.sdf"]
+
+
+@pytest.mark.parametrize(("name", "text"), [("note", "$$$$"), ("note", "$$$$ 5"), ("two\nlines", "5"), ("note", ">5")])
+def test_no_property_ends_a_record(name: str, text: str, embed: Embed, tmp_path: Path) -> None:
+    mol = embed("CO")
+    mol.SetProp(name, text)
+    first, second = read_molecules(write(tmp_path / "x.sdf", mol, embed("C")))
+    assert first is not None
+    assert second is not None
+    assert first.GetProp(name.replace("\n", " ")) == ("" if "$" in text else text)

@@ -48,6 +48,15 @@ def test_wherever_a_file_is_cut_the_records_before_are_found(mols, tmp_path: Pat
         assert found.runs == (frozenset({RUN}) if count else frozenset())
 
 
+@pytest.mark.parametrize("suffix", [".sdf", ".xyz"])
+def test_texts_that_look_like_numbers_stay_as_they_are(embed, tmp_path: Path, suffix: str) -> None:
+    run = Run("3000000000", "50", "007", "01234567e890")  # a seed beyond 32 bits, and a digest
+    mol = record(embed, "CO", 0, seed=run.seed, model=run.model, request=run.request)
+    with MoleculeWriter(tmp_path / f"x{suffix}") as writer:
+        writer.write(mol)
+    assert finished_records(tmp_path / f"x{suffix}").runs == {run}
+
+
 def test_records_of_other_programs_are_refused(mols, tmp_path: Path) -> None:
     for tag in ("index", "seed", "num_steps", "model", "valid"):
         mol = Chem.Mol(mols[1])

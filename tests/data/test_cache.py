@@ -59,6 +59,13 @@ def test_damaged_file_is_rebuilt(build, cache, caplog, keep, message):
     assert build.calls == 2
 
 
+def test_a_file_of_another_process_may_vanish_at_any_moment(build, cache):
+    cache.mkdir(parents=True, exist_ok=True)
+    (cache / ".name.safetensors.1").symlink_to("nothing")  # is listed, and is not there when it is looked at
+    assert len(cached_table("name", 1, build)) == len(build.table)
+    assert (cache / "name.safetensors").exists()
+
+
 def test_failed_build_leaves_nothing(cache):
     def fail() -> MoleculeTable:
         raise RuntimeError("no")

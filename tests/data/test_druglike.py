@@ -98,6 +98,13 @@ def test_stopped_work_goes_on_and_a_larger_choice_adds(smiles_file, monkeypatch)
     assert done == []
 
 
+def test_a_file_that_has_changed_is_read_again(tmp_path):
+    file = tmp_path / "a.smi"
+    for smiles in ("c1ccccc1O", "c1ccccc1N"):
+        file.write_text(f"{smiles}\n")
+        assert smiles_table(file, processes=1).smiles == [canonical_smiles(Chem.MolFromSmiles(smiles))]
+
+
 def test_files_of_smiles(tmp_path):
     (tmp_path / "a.smi").write_text("CCO ethanol\n\nCCC propane\n")
     assert read_smiles(tmp_path / "a.smi") == ("CCO", "CCC")
@@ -167,6 +174,8 @@ def test_lists_of_what_to_exclude(tmp_path):
     keys = excluded_keys(tmp_path / "a.smi")
     assert sorted(keys) == sorted(connectivity_key(Chem.MolFromSmiles(text)) for text in ("CCO", "CCN"))
     assert [int(line, 16) for line in key_lines(keys).split()] == sorted(keys.view(np.uint64).tolist())
+    (tmp_path / "d.csv").write_text("smiles,split\nCCO,Test\nCCN,test \nCCC,train\n")  # as ComplexDataModule reads it
+    assert excluded_keys(tmp_path / "d.csv").tolist() == keys.tolist()
     (tmp_path / "b.smi").write_text("CC(C\n")
     with pytest.raises(ValueError, match=r"cannot read the SMILES 'CC\(C'"):
         excluded_keys(tmp_path / "b.smi")

@@ -1,6 +1,7 @@
 """All groups of scores together, from molecules of all kinds of files."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from rdkit import Chem
 
 from moldiff.chem.arrays import MoleculeArrays, to_mol
-from moldiff.chem.files import MoleculeWriter, read_molecules
+from moldiff.chem.files import Bonds, MoleculeWriter, read_molecules
 from moldiff.metrics import METRICS, Calibration, evaluate
 from moldiff.metrics.command import run_evaluate
 from moldiff.metrics.reference import load_reference
@@ -17,6 +18,7 @@ from moldiff.metrics.reference.sample import ReferenceSample, bundled_sample
 from moldiff.metrics.report import Report
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
+Embed = Callable[[str], Chem.Mol]
 LIGHT = ("basic", "properties", "geometry", "diversity", "strain")
 
 
@@ -211,3 +213,15 @@ def test_errors(real: list[Chem.Mol | None], monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("moldiff.metrics.extras.find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'moldiff\[xtb\]'"):
         evaluate(real, metrics=("xtb",))
+
+
+@pytest.mark.parametrize("bonds", ["rdkit", "edm"])
+def test_bonds_of_a_reference_are_found_as_those_of_the_molecules(bonds: Bonds, embed: Embed, tmp_path: Path) -> None:
+    path = tmp_path / "a.xyz"
+    with MoleculeWriter(path) as writer:
+        for smiles in ("CCO", "C[N+](=O)[O-]"):  # without charges, EDM's table gives the second two double bonds
+            writer.write(embed(smiles))
+    report = run_evaluate(path, str(path), metrics=("basic", "geometry"), bonds=bonds)
+    assert report.geometry is not None
+    assert report.geometry.distances["bond types"].value == report.geometry.distances["valences"].value == 0
+    assert report.real()["strict.valid"] == report.strict.valid.value

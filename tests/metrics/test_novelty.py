@@ -30,6 +30,8 @@ Embed = Callable[[str], Chem.Mol]
         ("F/C=C/F", "FC=CF"),
         ("C/C=N/[H]", "CC=N"),  # RDKit would keep this hydrogen, for the stereochemistry
         ("C1=CC=CC=C1", "c1ccccc1"),
+        ("[2H]OC([2H])([2H])[2H]", "CO"),  # RDKit would keep a hydrogen with a label
+        ("[13CH3:1][OH:2]", "CO"),
     ],
 )
 def test_canonical_smiles(smiles: str, canonical: str) -> None:

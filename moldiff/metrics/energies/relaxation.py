@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -37,7 +38,7 @@ class RelaxationScores:
     @classmethod
     def of(cls, values: Sequence[Relaxation | None]) -> RelaxationScores:
         """Of the relaxation of each valid molecule; None where it failed."""
-        done = [value for value in values if value is not None and value.converged]
+        done = [value for value in values if value is not None and value.converged and math.isfinite(value.energy)]
         return cls(
             converged=Share(len(done), len(values), "valid"),
             energy=Mean.of_values([value.energy for value in done], "converged", "kcal/mol"),

@@ -14,16 +14,12 @@ from moldiff.chem.text_file import write_text
 from moldiff.metrics.command import BOND_RULES, FEW, unreadable
 from moldiff.metrics.evaluation import evaluate, load_sample
 from moldiff.metrics.groups import DEFAULT_METRICS, check_metrics
-from moldiff.metrics.html.entries import MoleculeSet, counts_of, entries_of, filled
+from moldiff.metrics.html.entries import MoleculeSet, counts_of, entries_of
 from moldiff.metrics.html.page import MOST_FILES, report_page
+from moldiff.metrics.hydrogens import FILLED, filled
 from moldiff.metrics.reference import Reference, load_reference
 from moldiff.metrics.reference.sample import ReferenceSample
 from moldiff.metrics.report import check_output
-
-_ADDED = (
-    "the file holds no hydrogens: open valences were filled with them, so that a missing bond looks like a hydrogen; "
-    "EDM's rule and the distributions see them where RDKit puts them"
-)
 
 
 def run_report(
@@ -65,8 +61,8 @@ def run_report(
     if workers is None:
         quick = sum(map(len, read)) < FEW and set(metrics) <= set(DEFAULT_METRICS)
         workers = 1 if quick else joblib.cpu_count()
-    known = load_reference(reference) if reference is not None else None
-    sample = load_sample(reference, metrics, workers) if reference is not None else None
+    known = load_reference(reference, bonds) if reference is not None else None
+    sample = load_sample(reference, metrics, workers, bonds) if reference is not None else None
     sets = []
     for name, path, mols in zip(_names(molecules), molecules, read, strict=True):
         found = molecule_set(name, mols, known, sample, metrics, workers)
@@ -105,7 +101,7 @@ def molecule_set(
     """
     whole, added = filled(molecules)
     report = evaluate(whole, reference, metrics=metrics, workers=workers, sample=sample)
-    report = report.with_note(_ADDED) if added else report
+    report = report.with_note(f"the file holds no hydrogens: {FILLED}") if added else report
     entries = entries_of(molecules, whole, reference, workers)
     return MoleculeSet(name, report, entries, counts_of(whole, workers))
 

@@ -93,17 +93,6 @@ class MoleculeSet:
         return [entry for entry in self.entries if not entry.valid]
 
 
-def filled(molecules: Sequence[Chem.Mol | None]) -> tuple[list[Chem.Mol | None], bool]:
-    """The molecules with hydrogens, and whether they had to be added: where no molecule of a file has any.
-
-    Open valences are then filled with hydrogens, as everywhere where molecules are drawn without them.
-    """
-    there = [mol for mol in molecules if mol is not None]
-    if not there or any(atom.GetAtomicNum() == 1 for mol in there for atom in mol.GetAtoms()):
-        return list(molecules), False
-    return [None if mol is None else _filled(mol) for mol in molecules], True
-
-
 def entries_of(
     molecules: Sequence[Chem.Mol | None],
     whole: Sequence[Chem.Mol | None],
@@ -128,21 +117,6 @@ def counts_of(molecules: Sequence[Chem.Mol | None], workers: int = 1) -> tuple[d
     """Lengths, angles, torsions and kinds in each molecule that there is and that can be looked at."""
     there = [mol for mol in molecules if mol is not None]
     return tuple(c for c in run_each(count_quantities, there, "distributions", workers).values if c is not None)
-
-
-def _filled(mol: Chem.Mol) -> Chem.Mol:
-    if mol.GetNumAtoms() > 1 and mol.GetNumBonds() == 0:
-        return mol
-    copy = kekulized(mol) or Chem.Mol(mol)
-    with rdBase.BlockLogs():
-        try:
-            copy.UpdatePropertyCache(strict=False)
-            Chem.FastFindRings(copy)
-            Chem.SetConjugation(copy)
-            Chem.SetHybridization(copy)  # says in which directions hydrogens go
-            return Chem.AddHs(copy, addCoords=bool(copy.GetNumConformers()))
-        except (ValueError, RuntimeError):
-            return mol
 
 
 def _detail(mol: Chem.Mol, cause: Cause) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -116,7 +117,7 @@ class Scorer:
             logp=attempt(druglikeness.logp, mol),
             lipinski=attempt(druglikeness.lipinski, mol),
             similarity=attempt(max_similarity, mol, self.known) if self.known else None,
-            strain=None if uff is None else uff.strain,
+            strain=uff.strain if uff is not None and math.isfinite(uff.strain) else None,
             clashes=None if overlap is None else overlap.count,
             severe_clashes=None if overlap is None else overlap.severe,
             posebusters=checks,

@@ -14,7 +14,7 @@ import numpy as np
 from rdkit import Chem, rdBase
 
 from moldiff.chem.arrays import MoleculeArrays
-from moldiff.chem.files import READABLE, read_molecules, read_text
+from moldiff.chem.files import READABLE, Bonds, read_molecules, read_text
 from moldiff.chem.smiles import canonical_smiles
 from moldiff.metrics.edm import edm_smiles, edm_whole_smiles
 from moldiff.metrics.novelty import HashSet
@@ -113,11 +113,12 @@ class Reference:
         )
 
 
-def load_reference(name: str) -> Reference:
+def load_reference(name: str, bonds: Bonds = "rdkit") -> Reference:
     """A reference by its name ("qm9": the 100,000 training molecules of EDM's split of QM9) or from a user's file.
 
     Args:
         name: "qm9", or the path of a .sdf, .sdf.gz, .xyz, .npz or .smi file (one SMILES at the start of each line).
+        bonds: how bonds are found in a file without them, see `moldiff.chem.files`.
 
     Raises:
         ValueError: if the name is neither, or no molecule of the file can be read.
@@ -132,7 +133,7 @@ def load_reference(name: str) -> Reference:
         lines = read_text(path).splitlines()
         reference = Reference.of_smiles(path.name, [line.split()[0] for line in lines if line.strip()])
     elif path.name.lower().endswith(READABLE):
-        molecules = read_molecules(path)
+        molecules = read_molecules(path, bonds)
         reference = Reference.of(path.name, molecules, molecules)
     else:
         raise ValueError(

@@ -82,6 +82,14 @@ def test_what_failed_stays_in_the_denominator() -> None:
     assert (scores.energy.value, scores.energy.count, scores.energy.of) == (2.0, 1, "converged")
 
 
+def test_atoms_in_one_place_do_not_spoil_the_mean(embed) -> None:
+    sound, collapsed = embed("CCO"), embed("CCO")
+    collapsed.GetConformer().SetPositions(np.zeros((9, 3)))  # as in a file that has no coordinates
+    scores = RelaxationScores.of([mmff_relaxation(sound), mmff_relaxation(collapsed)])
+    assert (scores.converged.count, scores.converged.total) == (1, 2)
+    assert scores.energy == RelaxationScores.of([mmff_relaxation(sound)]).energy
+
+
 def test_errors(embed) -> None:
     with pytest.raises(ValueError, match="MMFF94 has no parameters"):
         mmff_relaxation(embed("CB(C)C"))

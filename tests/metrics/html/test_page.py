@@ -13,8 +13,8 @@ from rdkit import Chem
 from moldiff.chem.files import MoleculeWriter, read_molecules
 from moldiff.metrics.evaluation import evaluate
 from moldiff.metrics.html import run_report
-from moldiff.metrics.html.entries import filled
 from moldiff.metrics.html.page import script_json
+from moldiff.metrics.hydrogens import filled
 from moldiff.metrics.strict import Cause
 from moldiff.metrics.table import table_sections
 from tests.metrics.html.parsed import HOSTILE, Page

@@ -9,7 +9,7 @@ from rdkit import Chem
 
 from moldiff.chem.files import MoleculeWriter
 from moldiff.cli import main
-from moldiff.metrics.pocket import PocketReport, PocketScores, PocketSummary, Summary, evaluate_pocket
+from moldiff.metrics.pocket import PocketReport, PocketScores, PocketSummary, Scorer, Summary, evaluate_pocket
 from moldiff.metrics.pocket.__main__ import main as gather
 from moldiff.metrics.strict import Cause
 
@@ -149,6 +149,15 @@ def test_ligand_left_in_the_pocket(complex_folder, ligand, tmp_path):
         evaluate_pocket([ligand], path, [ligand])
 
 
+def test_what_is_no_number_is_not_there(protein):
+    flat = Chem.AddHs(Chem.MolFromSmiles("CCO"))
+    flat.AddConformer(Chem.Conformer(9))  # all atoms in one place: UFF's energy is no number
+    scores = Scorer(protein, posebusters=False).score(flat)
+    assert scores.cause is None
+    assert scores.strain is None
+    assert json.dumps(scores.to_dict(), allow_nan=False)
+
+
 def test_command(complex_folder, ligand, moved, tmp_path, capsys):
     pytest.importorskip("vina")
     with MoleculeWriter(tmp_path / "designs.sdf") as writer:
@@ -174,6 +183,16 @@ def test_options_of_a_pocket_need_one(tmp_path, capsys):
         main(["evaluate", "--molecules", "x.sdf", "--dock"])
     assert stop.value.code == 2
     assert "--pocket" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "option", [("--metrics", "xtb"), ("--reference", "x.sdf"), ("--bonds", "edm"), ("--workers", "2")]
+)
+def test_options_that_a_pocket_does_not_heed_are_refused(option, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["evaluate", "--molecules", "x.sdf", "--pocket", "x.pdb", *option])
+    assert stop.value.code == 2
+    assert "with --pocket, whose scores are always the same" in capsys.readouterr().err
 
 
 def test_reports_are_gathered(report, tmp_path, monkeypatch, capsys):
