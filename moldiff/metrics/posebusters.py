@@ -28,7 +28,7 @@ class PoseBustersScores:
         """Count the verdicts on each valid molecule; None, where PoseBusters itself failed, counts as not passed."""
         known = [verdict for verdict in verdicts if verdict is not None]
         names = list(dict.fromkeys(name for verdict in known for name in verdict))
-        passed = sum(all(verdict.values()) for verdict in known)
+        passed = sum(bool(verdict) and all(verdict.values()) for verdict in known)  # no check at all is no pass
         n = len(verdicts)
         return cls(
             passed=Share(passed, requested, "requested"),

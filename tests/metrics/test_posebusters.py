@@ -23,3 +23,4 @@ def test_a_good_and_a_crumpled_molecule(embed) -> None:
 
 def test_nothing() -> None:
     assert PoseBustersScores.of([], 2).passed.value == 0
+    assert PoseBustersScores.of([{}], 1).passed.value == 0  # no check could be carried out
