@@ -76,7 +76,7 @@ class Trajectory:
             for frame in self.frames:
                 mol = to_mol(replace(self.molecule, positions=frame.noisy.positions))
                 mol.SetProp("_Name", self.title)
-                mol.SetProp("moldiff_time", f"{frame.time:.4f}")
+                mol.SetDoubleProp("moldiff_time", round(frame.time, 4))
                 writer.write(mol)
         return Path(path)
 
