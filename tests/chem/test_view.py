@@ -73,14 +73,14 @@ def test_a_film_shows_each_frame(embed: Embed, browser: webdriver.Chrome, tmp_pa
         seen.add(bool(red_pixels(browser).any()))
         return seen == {True, False}
 
-    WebDriverWait(browser, 20, poll_frequency=0.05).until(both)
+    WebDriverWait(browser, 60, poll_frequency=0.05).until(both)
 
 
 def shown(browser: webdriver.Chrome, view: py3Dmol.view, folder: Path) -> np.ndarray:
     """Where there is red on a page with this view; nobody complains and nothing came from elsewhere."""
     (folder / "view.html").write_text(f"<!DOCTYPE html><body style='margin: 0'>{view.write_html()}", encoding="utf-8")
     browser.get((folder / "view.html").as_uri())
-    WebDriverWait(browser, 20).until(lambda b: red_pixels(b).any())
+    WebDriverWait(browser, 60).until(lambda b: red_pixels(b).any())
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
     loaded = browser.execute_script("return performance.getEntriesByType('resource').map(e => e.name)")
     assert [name for name in loaded if not name.startswith("data:")] == []
