@@ -83,7 +83,7 @@ def table(rows: Iterable[dict[str, Any]]) -> str:
     order = list(VARIANTS)
     for row in sorted(rows, key=lambda row: (order.index(row["name"]), row["seed"])):
         edm, strict = row["report"]["edm"], row["report"]["strict"]
-        scores = [edm["molecule_stable"], edm["valid_and_unique"], strict["valid"], edm["novel"]]
+        scores = [edm["molecule_stable"], edm["valid_and_unique"], strict["valid"], strict["novel"]]
         cells = [
             row["name"],
             VARIANTS[row["name"]].about,
