@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -169,6 +170,20 @@ def test_fit_is_quiet_about_what_users_cannot_change(config, capsys, recwarn, ca
         assert not any(noise in text for text in said), noise
     main(["export", "--checkpoint", "checkpoints/last.ckpt", "--out", "own"])
     sample("own", "--num_samples", 2, "--num_steps", 2)
+
+
+def test_configs_of_the_user_are_not_replaced(config):
+    """The whole config is kept beside the logs of a training, and nowhere else."""
+    write(config)
+    own = Path("fit.yaml")
+    own.write_text(before := f"# the user's own\n{own.read_text()}")
+    main(["fit", "--config", "fit.yaml", "--trainer.logger", "false"])
+    main(["test", "--config", "fit.yaml", "--ckpt_path", "checkpoints/last.ckpt", "--trainer.logger", "false"])
+    assert own.read_text() == before
+    logger = '{"class_path": "CSVLogger", "init_args": {"save_dir": "logs"}}'
+    main(["fit", "--config", "fit.yaml", "--trainer.logger", logger, "--trainer.callbacks", "null"])
+    assert len(list(Path("logs").rglob("fit.yaml"))) == 1
+    assert own.read_text() == before
 
 
 # ---- the user is told what to change

@@ -14,7 +14,7 @@ import torch
 from lightning_fabric.plugins import CheckpointIO
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Trainer
-from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 
 import moldiff.models
 import moldiff.training  # noqa: F401  # the classes that configs name by their short names
@@ -54,6 +54,7 @@ def run_trainer(arguments: list[str], module: type[pl.LightningModule] = Diffusi
                 subclass_mode_data=True,
                 auto_configure_optimizers=False,
                 seed_everything_default=0,
+                save_config_callback=KeepConfig,
                 save_config_kwargs={"config_filename": "fit.yaml", "overwrite": True},
                 parser_kwargs={
                     "prog": "moldiff",
@@ -63,6 +64,15 @@ def run_trainer(arguments: list[str], module: type[pl.LightningModule] = Diffusi
             )
         except MisconfigurationException as error:
             raise ValueError(str(error)) from error
+
+
+class KeepConfig(SaveConfigCallback):
+    """Keeps the whole config of a training beside its logs; nowhere without logs, where it could replace a user's."""
+
+    def setup(self, trainer: Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Lightning's hook."""
+        if stage == "fit" and trainer.loggers:
+            super().setup(trainer, pl_module, stage)
 
 
 class TrainingCLI(LightningCLI):
