@@ -9,12 +9,13 @@ import torch
 
 from benchmarks.contenders import Contender
 from moldiff.data.batch import MolBatch
+from moldiff.diffusion.frame import own_frame
 from moldiff.diffusion.noise import StreamNoise
 from moldiff.training.muon import MuonAdamW
 
 
 class Trainer:
-    """Takes the steps that `moldiff fit` takes: corrupt, estimate (every other step), loss, clip, update."""
+    """Takes the steps that `moldiff fit` takes: centre, corrupt, estimate (every other step), loss, clip, update."""
 
     def __init__(self, contender: Contender, lr: float = 2e-3) -> None:
         self.contender, self.module = contender, contender.module.train()
@@ -26,7 +27,7 @@ class Trainer:
         noise = StreamNoise(torch.Generator().manual_seed(self.steps))
         conditioned = self.module.denoiser.self_conditioning and self.steps % 2 == 0
         with self.contender.arithmetic():
-            losses, _ = self.module.losses(batch, noise, conditioned)
+            losses, _ = self.module.losses(own_frame(batch)[0], noise, conditioned)
             loss = torch.stack([value.mean() for value in losses.values()]).sum()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.module.denoiser.parameters(), 1.0)

@@ -18,7 +18,6 @@ from moldiff.diffusion.steering import Steering
 from moldiff.generator import MoleculeGenerator
 
 _OF_POCKET = ("reference_ligand", "center", "avoid_clashes")
-_PARTICLES = 4  # if not given
 _DEFAULTS = {"guidance_scale": 1.0}  # None for the others
 _OF_MOLECULES = (*_OF_POCKET, "pocket", "fix", "anchors", "num_atoms", "properties", "guidance_scale", "reward")
 _OF_SPACE = ("pocket", "reference_ligand", "center", "fix", "anchors")
@@ -49,7 +48,7 @@ class SampleOptions:
             check_path(settings["trajectory"], settings["overwrite"] or settings["resume"])
             if settings["reward"] is not None:
                 raise ValueError("a steered molecule has no single way: leave out --reward or --trajectory")
-        if settings["reward"] is None and settings["particles"] != _PARTICLES:
+        if settings["reward"] is None and settings["particles"] != Steering.particles:
             raise ValueError(f"got --particles {settings['particles']} without a reward; expected --reward with it")
         self.steering = None if settings["reward"] is None else Steering(settings["reward"], settings["particles"])
 

@@ -3,11 +3,15 @@
 import pytest
 import torch
 
+from benchmarks.contenders import Contender, statistics
 from benchmarks.edge_list import EdgeListEGNN
 from benchmarks.full_matrix import FullMatrixTransformer
+from benchmarks.training_step import Trainer
+from moldiff.diffusion import CategoricalProcess, GaussianProcess
 from moldiff.models import EGNN, EquivariantGraphTransformer
 from moldiff.models.denoiser import Context, Denoiser
 from moldiff.testing import QM9, random_batch
+from moldiff.training import DiffusionModule
 
 SIZES = (9, 5, 12, 1)
 
@@ -65,3 +69,22 @@ def test_edms_form_agrees():
     a, b = fast(noisy, t), plain(noisy, t)
     torch.testing.assert_close(a.pos, b.pos, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(a.atom_types[noisy.mask], b.atom_types[noisy.mask], rtol=1e-4, atol=1e-4)
+
+
+def test_a_step_does_not_depend_on_where_molecules_lie():
+    """Data are not centred; the losses that are compared must be those of centred molecules, as in training."""
+    losses = []
+    for shift in (0.0, 5.0):
+        torch.manual_seed(0)
+        fields = {
+            "pos": GaussianProcess(),
+            **{f: CategoricalProcess() for f in ("atom_types", "charges", "bond_types")},
+        }
+        module = DiffusionModule(
+            lambda vocabulary: EquivariantGraphTransformer(vocabulary, 16, 8, 4, 2, 1), fields, num_steps=2
+        )
+        module.build(statistics())
+        trainer = Trainer(Contender("small", module, bfloat16=False, num_steps=2, padded=False))
+        batch = single(random_batch(statistics().vocabulary, SIZES))
+        losses.append([trainer.step(batch.replace(pos=batch.pos + shift * batch.mask[..., None])) for _ in range(3)])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
