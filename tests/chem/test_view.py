@@ -13,6 +13,7 @@ import pytest
 from matplotlib.image import imread
 from rdkit import Chem
 from selenium import webdriver
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver.support.ui import WebDriverWait
 
 from moldiff.chem.view import movie_3d, view_3d, viewer_asset
@@ -73,14 +74,19 @@ def test_a_film_shows_each_frame(embed: Embed, browser: webdriver.Chrome, tmp_pa
         seen.add(bool(red_pixels(browser).any()))
         return seen == {True, False}
 
-    WebDriverWait(browser, 60, poll_frequency=0.05).until(both)
+    patient(browser).until(both)
+
+
+def patient(browser: webdriver.Chrome) -> WebDriverWait[webdriver.Chrome]:
+    """Waits, and asks again where a busy browser gave up a screenshot of a page that was just being drawn."""
+    return WebDriverWait(browser, 60, poll_frequency=0.05, ignored_exceptions=[TimeoutException])
 
 
 def shown(browser: webdriver.Chrome, view: py3Dmol.view, folder: Path) -> np.ndarray:
     """Where there is red on a page with this view; nobody complains and nothing came from elsewhere."""
     (folder / "view.html").write_text(f"<!DOCTYPE html><body style='margin: 0'>{view.write_html()}", encoding="utf-8")
     browser.get((folder / "view.html").as_uri())
-    WebDriverWait(browser, 60).until(lambda b: red_pixels(b).any())
+    patient(browser).until(lambda b: red_pixels(b).any())
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
     loaded = browser.execute_script("return performance.getEntriesByType('resource').map(e => e.name)")
     assert [name for name in loaded if not name.startswith("data:")] == []
