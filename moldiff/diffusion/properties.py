@@ -77,8 +77,8 @@ def targets(asked: Asked, names: Sequence[str], statistics: Statistics, count: i
     known = ", ".join(f"{name} ({statistics.properties[name].unit})" for name in names)
     if not names:
         raise ValueError(
-            f"the model was not trained with properties: got {', '.join(asked)}; use one that was, see "
-            "configs/qm9_conditional.yaml"
+            f"the model was not trained with properties: got {', '.join(asked)}; use one that was, "
+            "such as qm9_conditional (your own: configs/qm9_conditional.yaml)"
         )
     columns = [torch.full((1,), torch.nan)] * len(names)
     for name, value in asked.items():
