@@ -139,7 +139,7 @@ def sample(
         num_nodes: machines; with more than one, srun or torchrun must start the processes.
         resume: go on with what an interrupted run has written; finished molecules are not drawn again.
         avoid_clashes: with `pocket`, how strongly atoms are pushed out of the protein's: 1 if not given, 0 = not.
-        reward: qed, logp, sa or smarts:PATTERN: return the best of what a small population finds for each molecule.
+        reward: qed, logp, sa, smarts:PATTERN, or properties (nearness to the asked): the best of a population.
         particles: with `reward`, the size of a population; with 4, it costs as much as to draw 4 molecules.
         trajectory: .xyz or .gif file: the first molecule on its way from noise to data.
         properties: such as --properties.gap 5.0, for models trained with them; QM9's in eV, Bohr^3, D, cal/mol/K.
@@ -202,8 +202,7 @@ def improve(
         num_samples: molecules of each generation; of all, at most so many are written.
         generations: rounds of drawing and choosing.
         noise_level: how far molecules are noised each time: the nearer to 0, the more they stay as they are; below 1.
-        num_steps: sampling steps for a molecule from pure noise, of which a part is taken; the model's default if not
-            given.
+        num_steps: steps for a molecule from pure noise, of which a part is taken; the model's default if not given.
         seed: of the noise; the same seed gives the same molecules.
         batch_size: molecules that are denoised together.
         device: torch device; a GPU if there is one, else the CPU.
@@ -317,7 +316,12 @@ def report(
 
 
 def export(
-    checkpoint: Path, out: Path, card: Path | None = None, half: bool = False, trust_classes: bool = False
+    checkpoint: Path,
+    out: Path,
+    card: Path | None = None,
+    half: bool = False,
+    trust_classes: bool = False,
+    regressor: Path | None = None,
 ) -> None:
     """Turn a training checkpoint into a model folder: model.safetensors, config.yaml, card.md.
 
@@ -327,10 +331,11 @@ def export(
         card: a text (Markdown) that is put into card.md above the settings of the run.
         half: keep the weights as float16: half the size, rounded by 0.05 % at most, and used in float32 all the same.
         trust_classes: take a checkpoint that names classes from outside of moldiff, which can run any code.
+        regressor: .ckpt of `moldiff fit-regressor` for a model that is asked for properties: it predicts them.
     """
     from moldiff.training.export import export_checkpoint
 
-    export_checkpoint(checkpoint, out, card, trust_classes, half)
+    export_checkpoint(checkpoint, out, card, trust_classes, half, regressor)
     sys.stdout.write(f"model written to {out}\n")
 
 

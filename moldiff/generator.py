@@ -57,6 +57,8 @@ class MoleculeGenerator:
         self.model = model
         model.denoiser.to(self.device).eval()
         model.process.to(self.device)
+        if model.regressor is not None:
+            model.regressor.network.to(self.device).eval()
 
     @classmethod
     def from_pretrained(

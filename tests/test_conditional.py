@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from moldiff import MoleculeGenerator
+from moldiff import MoleculeGenerator, Steering
 from moldiff.data.property_statistics import PropertyStatistics
 from moldiff.diffusion import CategoricalProcess, GaussianProcess
 from moldiff.models import EquivariantGraphTransformer
@@ -142,3 +142,11 @@ def test_models_without_properties_say_so(statistics):
 def test_data_without_the_properties_are_refused(statistics):
     with pytest.raises(ValueError, match=r"reads the properties gap: got data without gap \(they have none\)"):
         generator_of(statistics, ["gap"])
+
+
+@pytest.mark.parametrize("properties", [{}, {"gap": 5.0}])
+def test_the_reward_properties_needs_a_regressor(generator, properties):
+    with pytest.raises(
+        ValueError, match="needs properties that the model's regressor predicts"
+    ):
+        generator.sample(2, progress=False, properties=properties, steering=Steering("properties", 2))

@@ -190,7 +190,7 @@ def test_named_rewards():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"reward": "qde"}, "unknown reward 'qde': expected one of qed, logp, sa, or smarts:PATTERN"),
+        ({"reward": "qde"}, "unknown reward 'qde': expected one of qed, logp, sa, properties, or smarts:PATTERN"),
         ({"reward": "smarts:((("}, "RDKit cannot read the SMARTS pattern '((('"),
         ({"reward": "smarts:"}, "unknown reward 'smarts:'"),
         ({"reward": "qed", "particles": 0}, "steering needs particles >= 1"),

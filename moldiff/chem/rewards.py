@@ -33,7 +33,7 @@ def reward_by_name(name: str) -> Reward:
         return lambda mol: float(len(mol.GetSubstructMatches(query)))
     rewards: dict[str, Reward] = {"qed": druglikeness.qed, "logp": druglikeness.logp, "sa": _ease}
     if name not in rewards:
-        raise ValueError(f"unknown reward {name!r}: expected one of {', '.join(NAMES)}, or smarts:PATTERN")
+        raise ValueError(f"unknown reward {name!r}: expected one of {', '.join(NAMES)}, properties, or smarts:PATTERN")
     return rewards[name]
 
 

@@ -22,7 +22,7 @@ from moldiff.diffusion.placement import PlacedProcess
 from moldiff.diffusion.properties import Asked, target_of, targets
 from moldiff.diffusion.sampler import MoleculeProcess, Sampler
 from moldiff.diffusion.site import Site
-from moldiff.diffusion.steering import Steering
+from moldiff.diffusion.steering import PROPERTIES, Steering
 from moldiff.models.denoiser import FIELDS, Context, Denoiser, EncodedProperties
 
 
@@ -99,6 +99,7 @@ def dress(model: Model, conditions: Conditions, num_samples: int = 1) -> Dressed
         centre = None if site is None else site.centre.to(device)
         process = GuidedProcess(process, guides, centre, 0 if fixed is None else len(fixed))
     denoiser, context = _conditioned(model, conditions, num_samples)
+    _check_regressor(model, conditions)
     return Dressed(denoiser, process, model.sampler, context, fixed is not None)
 
 
@@ -108,6 +109,21 @@ def notes_of(conditions: Conditions, molecule: int) -> dict[str, str]:
     notes = {f"moldiff_target_{name}": f"{value:g}" for name, value in asked.items()}
     scale = conditions.get("guidance_scale", 1.0)
     return notes if scale == 1 else {**notes, "moldiff_guidance_scale": f"{scale:g}"}
+
+
+def _check_regressor(model: Model, conditions: Conditions) -> None:
+    """Whether a reward that needs them has properties, and a regressor that knows them."""
+    steering, asked = conditions.get("steering"), conditions.get("properties") or {}
+    if steering is None or steering.reward != PROPERTIES:
+        return
+    known = () if model.regressor is None else model.regressor.network.properties
+    unknown = [name for name in asked if name not in known]
+    if not asked or unknown:
+        raise ValueError(
+            f"the reward {PROPERTIES!r} needs properties that the model's regressor predicts: got "
+            f"{', '.join(asked) or 'none'}; expected some of {', '.join(known) or '(it has no regressor)'}, as with "
+            "qm9_conditional (your own: export it with a regressor)"
+        )
 
 
 def _clash_guide(model: Model, conditions: Conditions) -> list[Guide]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Unpack
 
@@ -24,11 +24,11 @@ from moldiff.diffusion.latent import LatentProcess
 from moldiff.diffusion.model import Model
 from moldiff.diffusion.noise import MoleculeNoise
 from moldiff.diffusion.part import ALL, Part
-from moldiff.diffusion.properties import sizes_of, target_of
+from moldiff.diffusion.properties import nearness, sizes_of, target_of
 from moldiff.diffusion.sampler import Sampler, Start, State, Watch
 from moldiff.diffusion.site import Site
 from moldiff.diffusion.size_prior import SizePrior
-from moldiff.diffusion.steering import Drawing, steer
+from moldiff.diffusion.steering import PROPERTIES, Drawing, steer
 from moldiff.models.denoiser import FIELDS
 
 _logger = logging.getLogger(__name__)
@@ -211,11 +211,37 @@ def _denoise(
                 return sample_around(sampler, denoiser, process, mask, num_steps, noise, context, is_done, watch)
             return sampler(denoiser, process, mask, num_steps, noise, context, start, watch)
 
+    asked = _asked(conditions, indices)
+
+    def near(batch: MolBatch) -> Tensor:
+        assert model.regressor is not None
+        repeats = len(batch) // len(indices)
+        wanted = {name: values.repeat_interleave(repeats) for name, values in asked.items()}
+        return nearness(model.regressor(batch), wanted, model.statistics)
+
     if steering is None:
-        return draw(dressed.sampler, num_steps, MoleculeNoise(seed, indices.to(device))), ({},) * len(indices)
-    drawing = Drawing(draw, read, dressed.process, dressed.sampler, num_steps)
+        batch = draw(dressed.sampler, num_steps, MoleculeNoise(seed, indices.to(device)))
+        return batch, _predicted(model, batch, asked)
+    value = near if steering.reward == PROPERTIES else None
+    drawing = Drawing(draw, read, dressed.process, dressed.sampler, num_steps, value)
     steered = steer(steering, drawing, seed, indices.to(device))
-    return steered.batch, steered.notes()
+    notes = zip(_predicted(model, steered.batch, asked), steered.notes(), strict=True)
+    return steered.batch, tuple({**predicted, **reward} for predicted, reward in notes)
+
+
+def _asked(conditions: Conditions, indices: Tensor) -> dict[str, Tensor]:
+    """Property -> what each of some molecules is asked to have."""
+    targets = [target_of(conditions.get("properties") or {}, i) for i in indices.tolist()]
+    return {name: torch.tensor([target[name] for target in targets], dtype=torch.float64) for name in targets[0]}
+
+
+def _predicted(model: Model, batch: MolBatch, names: Iterable[str]) -> tuple[Mapping[str, str], ...]:
+    """What the model's regressor says of molecules, if it has one and they are asked for properties."""
+    if model.regressor is None or not (names := [name for name in names if name in model.regressor.network.properties]):
+        return ({},) * len(batch)
+    values = model.regressor(batch)
+    rows = zip(*(values[name].tolist() for name in names), strict=True)
+    return tuple({f"moldiff_predicted_{n}": f"{v:.4g}" for n, v in zip(names, row, strict=True)} for row in rows)
 
 
 def _placed(batch: MolBatch, site: Site | None) -> MolBatch:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
 from safetensors import SafetensorError
 from safetensors.torch import save_file
+from torch import nn
 
-from moldiff.diffusion.model import CARD, CONFIG, WEIGHTS, Model
+from moldiff.diffusion.checkpoint import CONFIG, WEIGHTS
+from moldiff.diffusion.model import CARD, REGRESSOR, Model
 
 BUNDLED = Path(__file__).parents[1] / "weights"
 
@@ -35,7 +39,7 @@ def find_model(model: str | Path, bundled: Path = BUNDLED) -> Path:
 
 
 def write_model(model: Model, folder: Path, card: str, half: bool = False) -> None:
-    """Write `model.safetensors`, `config.yaml` and `card.md`, all or nothing.
+    """Write `model.safetensors`, `config.yaml`, `card.md`, and a folder `regressor` if there is one, all or nothing.
 
     `half`: keep the weights as float16, which halves the file and rounds them by 0.05 % at most; they are used in
     float32 all the same.
@@ -53,15 +57,22 @@ def write_model(model: Model, folder: Path, card: str, half: bool = False) -> No
         )
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    dtype = torch.float16 if half else torch.float32
-    state = {name: value.detach().cpu().contiguous() for name, value in model.denoiser.state_dict().items()}
-    weights = {name: value.to(dtype) if value.is_floating_point() else value for name, value in state.items()}
-    try:
-        save_file(weights, partial / WEIGHTS)
-    except SafetensorError as error:
-        raise OSError(f"{partial / WEIGHTS} could not be written ({error}): make room") from error
-    (partial / WEIGHTS).chmod(0o644)  # as the other files: safetensors makes it for the owner alone
-    (partial / CONFIG).write_text(yaml.safe_dump(dict(model.config), sort_keys=False), encoding="utf-8")
+    _write(model.denoiser, model.config, partial, half)
+    if model.regressor is not None:
+        _write(model.regressor.network, model.regressor.config, partial / REGRESSOR, half)
     (partial / CARD).write_text(card, encoding="utf-8")
     partial.rename(folder)
+
+
+def _write(network: nn.Module, config: Mapping[str, Any], folder: Path, half: bool) -> None:
+    """Weights and config of a network, into a new folder."""
+    folder.mkdir(parents=True)
+    dtype, path = torch.float16 if half else torch.float32, folder / WEIGHTS
+    state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    weights = {name: value.to(dtype) if value.is_floating_point() else value for name, value in state.items()}
+    try:
+        save_file(weights, path)
+    except SafetensorError as error:
+        raise OSError(f"{path} could not be written ({error}): make room") from error
+    path.chmod(0o644)  # as the other files: safetensors makes it for the owner alone
+    (folder / CONFIG).write_text(yaml.safe_dump(dict(config), sort_keys=False), encoding="utf-8")

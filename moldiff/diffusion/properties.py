@@ -114,6 +114,14 @@ def target_of(asked: Asked, molecule: int) -> dict[str, float]:
     return {name: float(value[min(molecule, len(value) - 1)]) for name, value in values.items()}  # one for all, or each
 
 
+def nearness(
+    values: Mapping[str, Float[Tensor, " P"]], asked: Mapping[str, Float[Tensor, " P"]], statistics: Statistics
+) -> Float[Tensor, " P"]:
+    """How near molecules come to what they are asked for: 0 at best, less by each deviation in standard deviations."""
+    deviations = [(values[name] - wanted).abs() / statistics.properties[name].std for name, wanted in asked.items()]
+    return -torch.stack(deviations).sum(0)
+
+
 def sizes_of(target: Mapping[str, float], statistics: Statistics) -> dict[int, float]:
     """Number of atoms -> its weight among molecules with about these values, of the sizes in the training data.
 

@@ -19,6 +19,9 @@ from moldiff.diffusion.inpainting import chosen
 from moldiff.diffusion.noise import MoleculeNoise
 from moldiff.diffusion.sampler import MoleculeProcess, Sampler, Start
 
+PROPERTIES = "properties"
+"""The reward of molecules that come near to what they are asked for."""
+
 _PARTICLE, _SECOND = 2**40, 2**60  # what makes keys of random numbers differ between particles, and between stages
 
 
@@ -34,7 +37,8 @@ class Steering:
     winner is denoised to the end. Invalid molecules have less reward than all others.
 
     reward: a function of a sanitized RDKit molecule with coordinates (in a pocket: in the protein's frame), or "qed",
-        "logp", "sa", "smarts:PATTERN" (see `reward_by_name`). The larger the better; NaN counts as invalid.
+        "logp", "sa", "smarts:PATTERN" (see `reward_by_name`), or "properties": how near a molecule comes to the
+        properties that it is asked for, by the model's own regressor. The larger the better; NaN counts as invalid.
     particles: molecules of a population.
     rounds: of selection; 0 leaves the best of the first population.
     temperature: T of the last round, in units of the reward: the lower, the greedier.
@@ -57,8 +61,9 @@ class Steering:
             )
         if not 0 < self.window[1] < self.window[0] < 1:
             raise ValueError(f"window must be two falling times between 1 and 0: got {self.window}; try (0.55, 0.35)")
-        function = reward_by_name(self.reward) if isinstance(self.reward, str) else self.reward
-        object.__setattr__(self, "function", function)
+        if self.reward != PROPERTIES:
+            function = reward_by_name(self.reward) if isinstance(self.reward, str) else self.reward
+            object.__setattr__(self, "function", function)
 
     def __call__(self, molecules: list[Chem.Mol | None]) -> Float[Tensor, " B"]:
         """The reward of each molecule, as float64; -inf for those that are None or have none.
@@ -102,6 +107,7 @@ class Drawing:
 
     draw: draws as many molecules as the noise has keys: sampler, steps, noise, noisy molecules to start from.
     read: makes sanitized RDKit molecules of a batch; None where one is invalid.
+    nearness: the reward "properties" of each molecule of a batch, as float64 on the CPU; None for other rewards.
     """
 
     draw: Callable[[Sampler, int, MoleculeNoise, Start | None], MolBatch]
@@ -109,6 +115,15 @@ class Drawing:
     process: MoleculeProcess
     sampler: Sampler
     num_steps: int
+    nearness: Callable[[MolBatch], Float[Tensor, " P"]] | None = None
+
+    def rewards(self, steering: Steering, batch: MolBatch) -> Float[Tensor, " P"]:
+        """The reward of each molecule, as float64 on the CPU; -inf for those that are invalid or have none."""
+        molecules = self.read(batch)
+        if self.nearness is None:
+            return steering(molecules)
+        valid = torch.tensor([mol is not None for mol in molecules])
+        return self.nearness(batch).masked_fill(~valid, torch.nan).nan_to_num(nan=-torch.inf)
 
 
 def steer(steering: Steering, drawing: Drawing, seed: int, indices: Int[Tensor, " B"]) -> Steered:
@@ -120,7 +135,7 @@ def steer(steering: Steering, drawing: Drawing, seed: int, indices: Int[Tensor, 
     start = Start(_noised(drawing.process, found.batch.take(best), low, noise), low)
     batch = drawing.draw(drawing.sampler, drawing.num_steps, noise, start)
     sizes = found.sizes.mean(1) if steering.rounds else torch.full((b,), float(k))
-    return Steered(batch, steering(drawing.read(batch)), sizes)
+    return Steered(batch, drawing.rewards(steering, batch), sizes)
 
 
 def evolve(steering: Steering, drawing: Drawing, seed: int, indices: Int[Tensor, " B"]) -> Population:
@@ -130,14 +145,14 @@ def evolve(steering: Steering, drawing: Drawing, seed: int, indices: Int[Tensor,
     coarse, short, noise = max(1, drawing.num_steps // 2), copy(drawing.sampler), MoleculeNoise(seed, keys + _SECOND)
     short.grid = _Until(short.grid, low)
     batch = drawing.draw(short, coarse, MoleculeNoise(seed, keys), None)
-    rewards, sizes = steering(drawing.read(batch)), []
+    rewards, sizes = drawing.rewards(steering, batch), []
     for number in range(1, steering.rounds + 1):
         weights = _weights(rewards.reshape(b, k) / (steering.temperature * steering.rounds))
         sizes.append(1 / weights.square().sum(1))
         rows = resample(weights, _uniform(noise, b, k)[:, 0])
         batch, rewards = batch.take(rows.to(indices.device)), rewards[rows]
         moved = drawing.draw(short, coarse, noise, Start(_noised(drawing.process, batch, high, noise), high))
-        new, scale = steering(drawing.read(moved)), steering.temperature * steering.rounds / number
+        new, scale = drawing.rewards(steering, moved), steering.temperature * steering.rounds / number
         bold = _uniform(noise, b, k).flatten().log() < (new - rewards) / scale
         taken = bold | (rewards == -torch.inf)  # then there is nothing to lose
         batch, rewards = chosen(taken.to(indices.device), moved, batch), torch.where(taken, new, rewards)

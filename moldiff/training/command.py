@@ -20,8 +20,9 @@ import moldiff.models
 import moldiff.training  # noqa: F401  # the classes that configs name by their short names
 from moldiff.data import MoleculeDataModule
 from moldiff.data.yaml_file import read_yaml
+from moldiff.diffusion.checkpoint import read_checkpoint
 from moldiff.diffusion.class_names import check_classes, class_paths
-from moldiff.diffusion.model import SPEC_KEYS, read_checkpoint
+from moldiff.diffusion.model import SPEC_KEYS
 from moldiff.diffusion.precision import use_bfloat16
 from moldiff.diffusion.process_settings import prepare_process
 from moldiff.training.atomic_checkpoint import AtomicCheckpointIO

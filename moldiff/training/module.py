@@ -16,10 +16,11 @@ from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.batch import MolBatch
 from moldiff.data.pocket_batch import ComplexBatch, PocketBatch
 from moldiff.data.statistics import Statistics
+from moldiff.diffusion.checkpoint import load_weights
 from moldiff.diffusion.frame import own_frame
 from moldiff.diffusion.joint import JointProcess
 from moldiff.diffusion.latent import LatentProcess, process_of
-from moldiff.diffusion.model import SPEC_KEYS, Model, load_weights, read_statistics
+from moldiff.diffusion.model import SPEC_KEYS, Model, read_statistics
 from moldiff.diffusion.model_folder import find_model
 from moldiff.diffusion.noise import Noise, StreamNoise
 from moldiff.diffusion.process import Process

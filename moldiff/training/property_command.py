@@ -13,8 +13,8 @@ from moldiff.diffusion.model import read_model
 from moldiff.diffusion.model_folder import find_model
 from moldiff.diffusion.precision import Precision, use_bfloat16
 from moldiff.diffusion.process_settings import prepare_process
+from moldiff.diffusion.regressor import Regressor
 from moldiff.metrics.report import check_output, write_json
-from moldiff.training.judge import Judge
 from moldiff.training.target_scores import score_properties
 
 
@@ -29,6 +29,7 @@ def evaluate_properties(
     batch_size: int = 64,
     device: str | None = None,
     precision: Precision = "auto",
+    particles: int | None = None,
     source: str = "qm9pack",
     out: Path | None = None,
     overwrite: bool = False,
@@ -48,6 +49,7 @@ def evaluate_properties(
         batch_size: molecules that are denoised together.
         device: torch device; a GPU if there is one, else the CPU.
         precision: of the sampler's matrix products; auto takes bfloat16 where the hardware is fast at it.
+        particles: steer by the model's own regressor, with populations of so many; not if not given.
         source: of QM9, as in QM9DataModule.
         out: where to write the errors as JSON, besides printing them.
         overwrite: replace `out` if it exists.
@@ -56,13 +58,16 @@ def evaluate_properties(
         check_output(out, overwrite)
     prepare_process()
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    known, judge = read_model(find_model(model)), Judge.from_checkpoint(regressor, str(place))
+    known, judge = read_model(find_model(model)), Regressor.read(regressor)
+    judge.network.to(place)
     known.denoiser.to(place)
     known.process.to(place)
+    if known.regressor is not None:
+        known.regressor.network.to(place)
     data = QM9DataModule(source=source, half="first")
     names = [name.strip() for name in properties.split(",")] if properties else None
     settings = (num_samples, guidance_scale, names, seed, num_steps, batch_size, use_bfloat16(place, precision))
-    scores = score_properties(known, judge, data.train, data.test, *settings)
+    scores = score_properties(known, judge, data.train, data.test, *settings, particles)
     sys.stdout.write(f"{scores}\n")
     if out is not None:
         write_json(asdict(scores), out, overwrite)

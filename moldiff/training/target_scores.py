@@ -15,8 +15,9 @@ from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.table import MoleculeTable
 from moldiff.diffusion.generate import SampledBatch, generate
 from moldiff.diffusion.model import Model
+from moldiff.diffusion.regressor import Regressor
+from moldiff.diffusion.steering import PROPERTIES, Steering
 from moldiff.metrics.strict import strict_verdict
-from moldiff.training.judge import Judge
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class TargetScores:
     num_samples: int  # molecules made for each property
     guidance_scale: float
     num_steps: int
+    particles: int | None  # of populations that the model's own regressor steered; None: drawn as they come
     units: Mapping[str, str]
     regressor: Mapping[str, float]  # of the regressor on real molecules that it has not seen: the lower bound
     model: Mapping[str, float]  # of molecules made for a target
@@ -52,12 +54,14 @@ class TargetScores:
         lines += [f"{title:28}" + "".join(f"{row[name]:>12.4g}" for name in names) for title, row in rows.items()]
         lines.append(f"{'valid molecules (strict), %':28}" + "".join(f"{100 * self.valid[n]:>12.1f}" for n in names))
         what = f"{self.num_samples} molecules for each property, guidance scale {self.guidance_scale:g}"
+        if self.particles is not None:
+            what += f", steered with {self.particles} particles"
         return "\n".join([f"{what}, {self.num_steps} steps", *lines])
 
 
 def score_properties(
     model: Model,
-    judge: Judge,
+    judge: Regressor,
     train: MoleculeTable,
     test: MoleculeTable,
     num_samples: int,
@@ -67,6 +71,7 @@ def score_properties(
     num_steps: int | None = None,
     batch_size: int = 64,
     bfloat16: bool = False,
+    particles: int | None = None,
 ) -> TargetScores:
     """Make molecules for drawn targets and judge them.
 
@@ -82,6 +87,8 @@ def score_properties(
         num_steps: sampling steps; the model's default if None.
         batch_size: molecules that are denoised together.
         bfloat16: whether the sampler's matrix products are.
+        particles: of populations that the model's own regressor steers to the targets (see `Steering`); None: drawn as
+            they come.
 
     Raises:
         ValueError: if there is no property that model, judge and data know.
@@ -110,6 +117,7 @@ def score_properties(
             bfloat16,
             properties=asked,
             guidance_scale=guidance_scale,
+            steering=None if particles is None else Steering(PROPERTIES, particles),
         )
         molecules = _gathered(tqdm(batches, f"molecules for {name}", unit=" batches"), num_samples)
         judged = judge.of_table(_table(molecules, judge.statistics.vocabulary))[name]
@@ -125,6 +133,7 @@ def score_properties(
         num_samples,
         guidance_scale,
         steps,
+        particles,
         {name: model.statistics.properties[name].unit for name in names},
         {name: float((real[name] - test.properties[name]).abs().mean()) for name in names},
         errors,

@@ -21,8 +21,8 @@ from moldiff.data.complexes import read_index
 from moldiff.data.statistics import Statistics
 from moldiff.data.table import MoleculeTable
 from moldiff.data.yaml_file import read_yaml
+from moldiff.diffusion.checkpoint import read_checkpoint
 from moldiff.diffusion.class_names import check_classes
-from moldiff.diffusion.model import read_checkpoint
 from moldiff.metrics.pocket.protein import read_protein as read_pocket_of_report
 from tests.bad_input.case import ROOT
 from tests.bad_input.law import limit

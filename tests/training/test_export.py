@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from moldiff import MoleculeGenerator
 from moldiff.cli import main
-from moldiff.diffusion.model import read_config, read_model, read_weights
+from moldiff.diffusion.checkpoint import read_weights
+from moldiff.diffusion.model import read_config, read_model
 from moldiff.training.export import export_checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore:::pytorch_lightning", "ignore:::lightning_fabric")

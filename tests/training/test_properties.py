@@ -9,12 +9,17 @@ import pytorch_lightning as pl
 import torch
 
 from moldiff.data import QM9DataModule
+from moldiff.data.table import MoleculeTable
 from moldiff.diffusion import CategoricalProcess, GaussianProcess, StreamNoise
-from moldiff.diffusion.model import read_weights
+from moldiff.diffusion.checkpoint import read_weights
+from moldiff.diffusion.model import read_model
 from moldiff.diffusion.model_folder import write_model
+from moldiff.diffusion.regressor import Regressor
+from moldiff.diffusion.steering import Steering
+from moldiff.generator import MoleculeGenerator
 from moldiff.models import EquivariantGraphTransformer, PropertyRegressor
 from moldiff.training import DiffusionModule, PropertyModule
-from moldiff.training.judge import Judge
+from moldiff.training.export import export_checkpoint
 from moldiff.training.target_scores import score_properties
 
 pytestmark = [
@@ -103,7 +108,7 @@ def judge(tmp_path):
     run = trainer(tmp_path, 40, limit_val_batches=0, gradient_clip_val=1.0)
     run.fit(regressor, QM9DataModule(batch_size=32, half="second"))
     run.save_checkpoint(tmp_path / "judge.ckpt")
-    read = Judge.from_checkpoint(tmp_path / "judge.ckpt")
+    read = Regressor.read(tmp_path / "judge.ckpt")
     for name, value in regressor.network.state_dict().items():
         assert torch.equal(read.network.state_dict()[name], value)
     return read
@@ -125,6 +130,61 @@ def test_molecules_are_judged(judge):
     assert "this model" in str(scores)
     with pytest.raises(ValueError, match="must share the properties: got mu; expected some of alpha"):
         score_properties(asked.model(), judge, data.train, data.test, 6, properties=["mu"])
+
+
+def test_a_model_that_is_steered_by_its_own_regressor(judge, tmp_path):
+    """It is exported with the model, read with it, predicts what is asked for, and brings molecules nearer to it."""
+    data, run = QM9DataModule(half="first"), trainer(tmp_path, 1, limit_val_batches=0)
+    run.fit(module(["alpha"]), data)
+    run.save_checkpoint(tmp_path / "asked.ckpt")
+    export_checkpoint(tmp_path / "asked.ckpt", tmp_path / "asked", regressor=tmp_path / "judge.ckpt")
+    read = read_model(tmp_path / "asked")
+    assert read.regressor is not None
+    for name, value in judge.of_table(data.test).items():
+        torch.testing.assert_close(read.regressor.of_table(data.test)[name], value, rtol=0, atol=0)
+    generator = MoleculeGenerator(read, "asked", "cpu", "float32")
+    options = {"num_atoms": 2, "seed": 1, "progress": False, "properties": {"alpha": [3.0, 9.0, 4.0, 6.0]}}
+    drawn = generator.sample(4, **options)
+    steered = generator.sample(4, **options, steering=Steering("properties", 4, 2))
+    std = read.statistics.properties["alpha"].std
+    for samples in (drawn, steered):
+        table = MoleculeTable.from_arrays(list(samples.arrays), vocabulary=read.statistics.vocabulary)
+        for value, note in zip(judge.of_table(table)["alpha"].tolist(), samples.notes, strict=True):
+            assert float(note["moldiff_predicted_alpha"]) == pytest.approx(value, rel=1e-3)
+    for note in steered.notes:
+        gap = float(note["moldiff_predicted_alpha"]) - float(note["moldiff_target_alpha"])
+        assert float(note["moldiff_reward"]) in (-torch.inf, pytest.approx(-abs(gap) / std, rel=1e-2))
+    generator.save_pretrained(tmp_path / "again")
+    assert (tmp_path / "again" / "regressor" / "model.safetensors").is_file()
+
+
+def test_a_regressor_must_suit_the_model(judge, tmp_path):
+    for name, properties in (("asked", ["gap"]), ("plain", [])):
+        run = trainer(tmp_path, 1, limit_val_batches=0)
+        run.fit(module(properties), QM9DataModule(batch_size=16))
+        run.save_checkpoint(tmp_path / f"{name}.ckpt")
+        with pytest.raises(ValueError, match="does not suit the model: got alpha, mu of molecules of H"):
+            export_checkpoint(tmp_path / f"{name}.ckpt", tmp_path / name, regressor=tmp_path / "judge.ckpt")
+        assert not (tmp_path / name).exists()
+
+
+def test_foreign_classes_and_damage_in_the_folder_of_a_regressor(judge, tmp_path):
+    asked = module(["alpha"])
+    asked.build(QM9DataModule().statistics)
+    write_model(dataclasses.replace(asked.model(), regressor=judge), tmp_path / "model", "")
+    config = tmp_path / "model" / "regressor" / "config.yaml"
+    text = config.read_text()
+    config.write_text(text.replace("moldiff.models.property_regressor.PropertyRegressor", "os.system"))
+    assert config.read_text() != text
+    with pytest.raises(ValueError, match=r"names 'os\.system'"):
+        read_model(tmp_path / "model")
+    config.write_text(text.replace("num_blocks: 2", "num_blocks: 90000"))
+    assert config.read_text() != text
+    with pytest.raises(ValueError, match="network of more than"):
+        read_model(tmp_path / "model")
+    config.unlink()
+    with pytest.raises(ValueError, match="holds no regressor"):
+        read_model(tmp_path / "model")
 
 
 def test_the_order_of_a_table_does_not_matter_to_the_judge(judge):
@@ -187,4 +247,4 @@ def test_a_model_is_no_judge(tmp_path):
     run.fit(module(), data)
     run.save_checkpoint(tmp_path / "model.ckpt")
     with pytest.raises(ValueError, match=r"no regressor of properties: give a checkpoint of `moldiff fit-regressor`"):
-        Judge.from_checkpoint(tmp_path / "model.ckpt")
+        Regressor.read(tmp_path / "model.ckpt")
