@@ -146,7 +146,5 @@ def test_data_without_the_properties_are_refused(statistics):
 
 @pytest.mark.parametrize("properties", [{}, {"gap": 5.0}])
 def test_the_reward_properties_needs_a_regressor(generator, properties):
-    with pytest.raises(
-        ValueError, match="needs properties that the model's regressor predicts"
-    ):
+    with pytest.raises(ValueError, match="needs properties that the model's regressor predicts"):
         generator.sample(2, progress=False, properties=properties, steering=Steering("properties", 2))
