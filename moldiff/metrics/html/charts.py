@@ -44,7 +44,7 @@ def _kind(quantity: Quantity, known: Histograms | None, found: Sequence[Histogra
         return
     title = quantity.name.capitalize()
     if quantity.width is not None:
-        yield _outline(title, quantity, known, found, known.types[0] if known is not None else found[0].types[0])
+        yield _outline(title, quantity, known, found, next(name for h in found for name in h.types))
         return
     every = dict.fromkeys(name for h in (*([known] if known else []), *found) for name in h.types)
     totals = {name: [_share(h, name) for h in (*([known] if known else []), *found)] for name in every}
@@ -78,16 +78,17 @@ def _outline(title: str, quantity: Quantity, known: Histograms | None, found: Se
     reference = None if known is None else _whole_degrees(quantity, known.aligned([kind])[0])
     models = [_whole_degrees(quantity, h.aligned([kind])[0]) if kind in h.types else None for h in found]
     rows = [row for row in (reference, *models) if row is not None and row.sum()]
-    width, num_bins = quantity.width or 1.0, len(rows[0])
+    assert quantity.width is not None
+    num_bins = len(rows[0])
     low, high = min(_quantile(row, 0.005) for row in rows), max(_quantile(row, 0.995) for row in rows) + 1
     if quantity.name == "torsions":
         low, high = 0, num_bins
     fewest = min(float(row.sum()) for row in rows)
     bins = _MOST_BINS if fewest > _MANY else _MOST_BINS // 2
-    step = max(1, -(-(high - low) // bins))
+    step = -(-(high - low) // bins)
     low = max(0, low - step)
     count = -(-(min(high + step, num_bins) - low) // step)
-    edges = quantity.low + width * np.minimum(low + step * np.arange(count + 1), num_bins)
+    edges = quantity.low + quantity.width * np.minimum(low + step * np.arange(count + 1), num_bins)
 
     def coarse(row: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
         if row is None:

@@ -78,7 +78,7 @@ def bar_chart(
             box = f'x="{_n(left)}" y="{_n(_BOTTOM - tall)}" width="{_n(max(wide - 1, 1))}" height="{_n(tall)}"'
             parts.append(f'<rect class="{kind}" {box}>{label}</rect>')
         parts.append(f'<text x="{_n(middle)}" y="{_BOTTOM + 15}" text-anchor="middle">{escape(name)}</text>')
-    return _chart(title, f"{unit}, up to {100 * highest:.2g}", parts)
+    return _chart(title, f"{unit}, up to {100 * highest:.3g}", parts)
 
 
 def ticks(low: float, high: float, most: int = 5) -> list[float]:

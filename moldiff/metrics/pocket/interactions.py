@@ -75,9 +75,7 @@ def interactions(mol: Chem.Mol, protein: Protein) -> Interactions:
             are known by their groups, whether they are drawn charged or neutral.
         protein: read by `read_protein`.
     """
-    heavy = Chem.RemoveHs(mol, sanitize=False)
-    heavy.UpdatePropertyCache(strict=False)
-    Chem.FastFindRings(heavy)
+    heavy = Chem.RemoveHs(mol)
     positions = heavy.GetConformer().GetPositions()
     near = protein.near(positions, 8.0)
     labels = [_label(residue, name) for residue, name in zip(near.residues, near.residue_names, strict=True)]
