@@ -14,6 +14,9 @@ def test_draws_are_with_replacement_and_the_same_each_time() -> None:
     assert np.array_equal(draws, resampled(50))
     assert (resampled(50, size=7).sum(0) == 7).all()
     assert np.array_equal(estimate_and_draws(50), np.c_[np.ones(50), draws])
+    assert NUM_DRAWS == 200
+    with pytest.raises(ValueError, match="read-only"):  # they are shared
+        estimate_and_draws(50)[0, 0] = 2.0
 
 
 def test_the_interval_is_turned_round() -> None:
@@ -39,3 +42,6 @@ def test_means_of_little() -> None:
     assert Mean.of_values([], "valid") == Mean(None, None, None, 0, "valid")
     assert Mean.of_values([3.0], "valid", "Å") == Mean(3.0, None, 3.0, 1, "valid", "Å")
     assert Mean.of_values([1.0, 2.0, 6.0], "valid").median == 2.0
+    two = Mean.of_values([1.0, 2.0], "valid")
+    assert (two.value, two.count) == (1.5, 2)
+    assert two.interval == (1, 2)

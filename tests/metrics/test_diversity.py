@@ -6,6 +6,7 @@ from rdkit import Chem, DataStructs
 from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
 
 from moldiff.metrics.diversity import DiversityScores, Structures, nearest_similarities
+from moldiff.metrics.mean import Mean
 
 SOME = ("CCO", "c1ccccc1C", "CC(=O)N", "C1CC1O", "c1ccncc1", "Cc1ccccc1O")
 
@@ -31,6 +32,49 @@ def test_internal_diversity_is_over_all_pairs() -> None:
     assert 0 <= found.interval.low < np.mean(pairs) < found.interval.high <= 1
 
 
+def test_two_molecules_are_enough_and_one_is_not() -> None:
+    found = DiversityScores.of(Structures(SOME[:2])).internal_diversity
+    assert found.value == pytest.approx(1 - similarity(*SOME[:2]))
+    assert found.count == 2
+    alone = DiversityScores.of(Structures(SOME[:1])).internal_diversity
+    assert (alone.value, alone.interval, alone.count) == (None, None, 0)
+
+
+@pytest.mark.parametrize(
+    ("smiles", "place", "bound"), [(("CCO",) * 5 + ("c1ccccc1",), 0, 0.0), (("CCO", "CCO", "c1ccccc1", "N"), 1, 1.0)]
+)
+def test_the_interval_stays_between_0_and_1(smiles: tuple[str, ...], place: int, bound: float) -> None:
+    found = DiversityScores.of(Structures(smiles)).internal_diversity
+    assert found.interval is not None
+    assert found.interval[place] == bound
+    assert 0 <= found.interval.low <= found.value <= found.interval.high <= 1  # type: ignore[operator]
+
+
+def test_the_interval_is_twice_that_of_separate_values() -> None:
+    """Each pair counts for two molecules."""
+    smiles = [f"{a}{'C' * n}{b}" for a in ("", "O", "N", "F") for n in (2, 3, 5) for b in ("C", "O", "N")]
+    each = [np.mean([1 - similarity(a, b) for k, b in enumerate(smiles) if k != i]) for i, a in enumerate(smiles)]
+    separate = Mean.of_values([float(value) for value in each], "valid")
+    found = DiversityScores.of(Structures(tuple(smiles))).internal_diversity
+    assert found.value == pytest.approx(separate.value)
+    assert found.interval is not None
+    assert separate.interval is not None
+    assert 0 < found.interval.low < found.interval.high < 1
+    for bound, narrow in zip(found.interval, separate.interval, strict=True):
+        assert bound - np.mean(each) == pytest.approx(2 * (narrow - np.mean(each)))
+
+
+@pytest.mark.parametrize(("given", "compared"), [(3000, 3000), (3001, 1501), (6001, 2001)])
+def test_pairs_of_at_most_3000_molecules(given: int, compared: int) -> None:
+    many = Structures(("C",) * given)
+    vars(many)["fingerprints"] = [DataStructs.ExplicitBitVect(8)] * given
+    assert DiversityScores.of(many).internal_diversity.count == compared
+
+
+def test_fingerprints_have_2048_bits() -> None:
+    assert {len(fingerprint) for fingerprint in Structures(SOME).fingerprints} == {2048}
+
+
 def test_nearest_neighbours() -> None:
     reference = Structures(SOME[2:])
     found = nearest_similarities(Structures(SOME), reference)
@@ -46,6 +90,8 @@ def test_scaffolds() -> None:
     assert (scores.distinct_scaffolds.count, scores.distinct_scaffolds.total) == (3, 4)
     assert scores.known_scaffolds is not None
     assert (scores.known_scaffolds.count, scores.known_scaffolds.total) == (1, 3)
+    assert scores.nearest_neighbour is not None
+    assert scores.nearest_neighbour.count == 6
 
 
 def test_nothing() -> None:

@@ -10,6 +10,7 @@ from rdkit import Chem
 from moldiff.chem.files import read_molecules
 from moldiff.metrics.distributions import DistributionScores, Profile, count_quantities, noise_floors
 from moldiff.metrics.distributions.quantities import QUANTITIES
+from moldiff.metrics.reference.sample import bundled_sample
 
 
 def counted(lengths: np.ndarray) -> list[dict]:
@@ -93,3 +94,64 @@ def test_molecules_without_coordinates_have_categories_only() -> None:
     flat = [count_quantities(Chem.AddHs(Chem.MolFromSmiles("CCO")))]
     assert {"bond types", "valences", "ring sizes"} <= set(flat[0])
     assert "bond lengths" not in Profile.of(flat).histograms
+
+
+@pytest.mark.parametrize(("count", "there"), [(99, False), (100, True)])
+def test_types_are_compared_from_100_values_on(count: int, there: bool) -> None:
+    """Lengths, angles and torsions; a category or a size counts from the first on."""
+    one = {name: {("C-C", 3 if quantity.width else 0): 1} for name, quantity in QUANTITIES.items()}
+    profile = Profile.of([one] * count)
+    compared = {name for name in profile.histograms if profile.histograms[name].types}
+    assert compared >= {"sizes", "bond types", "valences", "ring sizes"}
+    assert (compared >= {"bond lengths", "angles", "torsions"}) is there
+    assert profile.num_molecules == count
+
+
+def test_one_molecule_has_no_interval_and_two_have() -> None:
+    profile = Profile.of(counted(np.full(200, 1.5)))
+    for count in (1, 2):
+        scores = DistributionScores.of(counted(np.full(count, 1.6)), profile)
+        for name, value in (("bond lengths", 0.1), ("bond types", 0.0)):
+            distance = scores.distances[name]
+            assert distance.value == pytest.approx(value, abs=1e-6)
+            assert (distance.interval is not None) is (count == 2)
+            assert (distance.num_molecules, distance.num_values) == (count, count)
+
+
+def test_intervals_stay_where_distances_are() -> None:
+    """Not below 0; those of categories not above 1, those of lengths as far as they go."""
+    far = [{"bond lengths": {("C-C", 3400): 1}, "bond types": {("C-N", 0): 1}}] * 3
+    near = [{"bond lengths": {("C-C", 3400): 1}, "bond types": {("C-C", 0): 1}}] * 2
+    profile = Profile.of(counted(np.full(200, 1.5)))
+    scores = DistributionScores.of([*far, *near, *counted(np.full(2, 1.5))], profile)
+    for distance, highest in ((scores.distances["bond types"], 1.0), (scores.distances["bond lengths"], np.inf)):
+        assert distance.interval is not None
+        assert 0 <= distance.interval.low <= distance.value <= distance.interval.high <= highest  # type: ignore[operator]
+    apart = DistributionScores.of(far, profile).distances
+    assert apart["bond types"].interval == pytest.approx((1.0, 1.0))
+    assert apart["bond lengths"].interval == pytest.approx((2.4, 2.4))
+
+
+def test_by_type_only_where_there_are_several() -> None:
+    one = Profile.of(counted(np.full(200, 1.5)))
+    assert DistributionScores.of(counted(np.full(9, 1.5)), one).by_type == {}
+    other = [{"bond lengths": {("C-N", 900): 1}}] * 150
+    two = Profile.of([*counted(np.full(200, 1.5)), *other])
+    found = DistributionScores.of([*counted(np.full(9, 1.6)), *other[:4]], two)
+    assert list(found.by_type["bond lengths"]) == ["C-C", "C-N"]
+    typed = found.by_type["bond lengths"]
+    assert [(d.num_values, d.num_types, d.reference_types) for d in typed.values()] == [(9, 1, 1), (4, 1, 1)]
+    assert found.distances["bond lengths"].value == pytest.approx(0.1 * 200 / 350)
+    assert found.distances["bond lengths"].num_values == 13
+
+
+def test_the_bundled_profile_knows_real_lengths() -> None:
+    """C-H bonds of 1.09 Å, tetrahedral angles at carbon; all molecules have one size."""
+    profile = bundled_sample("qm9").profile
+    assert profile is not None
+    for name, kind, value, tolerance in (("bond lengths", "C-H", 1.096, 0.01), ("angles", "H-C-H", 108.0, 2.0)):
+        quantity, row = QUANTITIES[name], profile.histograms[name].aligned([kind])[0]
+        assert quantity.width is not None
+        middles = quantity.low + quantity.width * (np.arange(quantity.num_bins) + 0.5)
+        assert np.average(middles, weights=row) == pytest.approx(value, abs=tolerance)
+    assert profile.histograms["sizes"].counts.sum() == profile.num_molecules

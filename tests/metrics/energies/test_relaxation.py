@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from moldiff.chem.files import read_molecules
 from moldiff.metrics.energies import Relaxation, RelaxationScores, gfn2_relaxation, mmff_relaxation
-from moldiff.metrics.energies.relaxation import superposed_rmsd
+from moldiff.metrics.energies.relaxation import KCAL_PER_HARTREE, superposed_rmsd
 
 METHODS = [
     pytest.param(mmff_relaxation, id="MMFF94"),
@@ -35,6 +35,22 @@ def test_rmsd_after_superposition() -> None:
     assert superposed_rmsd(x, x * [1, 1, -1]) > 0.1  # a mirror image is another molecule
     pair = np.array([[0, 0, 0], [1.0, 0, 0]])
     assert superposed_rmsd(pair, 2 * pair) == pytest.approx(0.5)
+    noisy = moved + np.random.default_rng(2).normal(scale=0.3, size=x.shape)
+    centred, other = x - x.mean(0), noisy - noisy.mean(0)
+    _, residual = Rotation.align_vectors(centred, other)
+    assert superposed_rmsd(x, noisy) == pytest.approx(residual / np.sqrt(7))
+    assert superposed_rmsd(x[:1], moved[:1]) == 0.0
+
+
+@pytest.mark.parametrize("relaxation", METHODS)
+def test_nothing_is_printed(embed, relaxation, capfd) -> None:
+    relaxation(embed("C"))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_units_of_energies() -> None:
+    """A hartree is 627.5 kcal/mol (2625.5 kJ/mol of 4.184 kJ each)."""
+    assert pytest.approx(2625.4996 / 4.184, rel=1e-6) == KCAL_PER_HARTREE
 
 
 @pytest.mark.parametrize("relaxation", METHODS)

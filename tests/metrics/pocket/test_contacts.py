@@ -162,7 +162,9 @@ def test_hydrogen_alone_does_not_clash() -> None:
         clashes(hydrogen, protein_of(atom("CB", "ALA", 7, ORIGIN)))
 
 
-@pytest.mark.parametrize(("covered", "offset", "apart"), [(4, 0.45, False), (4, 0.55, True), (2, 0.0, True), (3, 0.0, False)])
+@pytest.mark.parametrize(
+    ("covered", "offset", "apart"), [(4, 0.45, False), (4, 0.55, True), (2, 0.0, True), (3, 0.0, False)]
+)
 def test_a_ligand_is_left_in_the_pocket_if_most_of_its_atoms_are_there(
     covered: int, offset: float, apart: bool
 ) -> None:

@@ -29,13 +29,23 @@ def test_relaxing_lowers_the_energy(relaxed):
     energies = pose_energies(bent(relaxed, 0.5))
     assert energies.pose > energies.tethered > energies.free
     assert energies.strain > 0.0
-    assert 1 <= len(energies.conformers) <= 50
+    assert len(energies.conformers) == 50
 
 
 def test_strain_grows_with_bending(relaxed):
     strains = [pose_energies(bent(relaxed, distance)).strain for distance in (0.0, 0.4, 0.8)]
     assert 0.0 <= strains[0] < 3.0  # at most a torsion away from the best conformer
     assert strains == sorted(strains)
+
+
+def test_hydrogens_are_relaxed_and_heavy_atoms_are_not(relaxed):
+    whole = Chem.AddHs(relaxed, addCoords=True)
+    positions = whole.GetConformer().GetPositions()
+    positions[relaxed.GetNumAtoms() :] += 0.1  # all hydrogens
+    whole.GetConformer().SetPositions(positions)
+    assert pose_energies(whole).pose == pytest.approx(pose_energies(relaxed).pose, abs=0.05)
+    heavy = bent(relaxed, 0.8)
+    assert pose_energies(heavy).pose > pose_energies(relaxed).pose + 20.0
 
 
 def test_only_the_pose_matters_to_its_own_energies(relaxed):
@@ -58,7 +68,9 @@ def test_threshold_and_best_conformer():
     energies = PoseEnergies(pose=250.0, tethered=12.0, free=3.0, conformers=(2.0, 4.0))
     assert energies.strain == 10.0
     assert energies.passes
-    assert not PoseEnergies(pose=301.0, tethered=12.0, free=3.0, conformers=(2.0, 4.0)).passes
+    for pose, passes in ((299.5, True), (300.0, True), (300.5, False)):  # 100 times the mean of 3
+        assert PoseEnergies(pose=pose, tethered=12.0, free=3.0, conformers=(2.0, 4.0)).passes is passes
+    assert PoseEnergies(pose=250.0, tethered=12.0, free=1.5, conformers=(2.0, 4.0)).strain == 10.5
 
 
 def test_without_parameters():

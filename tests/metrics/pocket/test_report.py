@@ -74,6 +74,44 @@ def test_json_there_and_back(report, tmp_path):
         PocketScores.from_dict({"colour": 1})
 
 
+def test_infinity_is_refused(tmp_path):
+    """JSON knows no such number, and other programs could not read the file."""
+    with pytest.raises(ValueError, match="JSON compliant"):
+        PocketReport("p.pdb", (scores(qed=math.inf),)).write_json(tmp_path / "report.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_reports_without_designs_or_reference():
+    assert PocketReport("p.pdb", ()).shares == {}
+    one = PocketReport("p.pdb", (scores(qed=0.4),))
+    assert one.reference_shares == one.reference_values == one.checks == {}
+    assert one.shares.keys() == {"valid", "unique", "no_severe_clash"}
+    row = next(line for line in str(one).splitlines() if "QED" in line).split()
+    assert row == ["QED", "0.40", "0.40", "1", "–", "–"]
+    assert "diversity" not in str(one)
+    assert "Failed checks" not in str(one)
+    assert "Vina failed" not in str(one)
+
+
+def test_diversity_is_over_all_pairs():
+    many = PocketReport("p", tuple(scores(smiles=smiles) for smiles in ("CCO", "CCO", "c1ccccc1")))
+    assert many.diversity == pytest.approx(2 / 3)
+    assert PocketReport("p", tuple(scores(smiles="CCO") for _ in range(2))).diversity == 0.0
+    assert f"{many.diversity:.2f}" in str(many)
+
+
+def test_a_molecule_is_as_good_as_the_reference_if_its_energy_is_not_above_it():
+    """Above the mean of several reference ligands; what was not minimised is not."""
+    reference = tuple(scores(vina_score=e, vina_minimised=e) for e in (-5.0, -7.0))
+    energies = (-6.1, -6.0, -5.9, None)
+    report = PocketReport("p", tuple(scores(vina_score=-1.0, vina_minimised=e) for e in energies), reference)
+    assert report.shares["vina_as_reference"].count == 2
+    assert report.shares["vina_scored"].count == 4
+    failed = PocketReport("p", (scores(vina_failure="no"), scores()))
+    assert (failed.shares["vina_scored"].count, failed.shares["vina_scored"].total) == (0, 2)
+    assert "vina_as_reference" not in failed.shares
+
+
 def test_table_shows_designs_and_reference(report):
     text = str(report)
     row = next(line for line in text.splitlines() if "QED" in line).split()

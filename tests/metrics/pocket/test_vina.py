@@ -7,7 +7,7 @@ from scipy.spatial import cKDTree
 
 from moldiff.metrics.pocket import VinaPocket, receptor_pdbqt, sanitized
 from moldiff.metrics.pocket.receptor import _hydrogen, autodock_type, is_donor
-from moldiff.metrics.pocket.vina import box_around, ligand_pdbqt
+from moldiff.metrics.pocket.vina import _corners, box_around, ligand_pdbqt
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +136,64 @@ def test_box(protein, ligand):
     np.testing.assert_allclose(box_around(just, protein)[0], [9.5, 6.5, 10.5])
     np.testing.assert_allclose(box_around(None, protein)[1], [25.0, 25.0, 25.0])
     np.testing.assert_allclose(box_around(None, protein)[0], protein.positions.mean(axis=0))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("side", [-1, 1])
+def test_the_box_ends_half_an_edge_from_its_centre(pocket, axis, side):
+    """Centred at (23.6, 5.5, 14.0), with edges of 14 Å."""
+    for distance, inside in ((6.9, True), (7.1, False)):
+        place = np.array([23.6, 5.5, 14.0])
+        place[axis] += side * distance
+        mol = Chem.MolFromSmiles("C")
+        mol.AddConformer(Chem.Conformer(1))
+        mol.GetConformer().SetPositions(place[None])
+        assert (pocket.energies(mol).failure != "outside the box") is inside
+
+
+@pytest.mark.parametrize("size", [[4.9, 5.1, 25.0], [29.9, 10.0, 35.0]])
+def test_points_through_the_box(size):
+    """At its corners, between them at most 5 Å apart, and not more than it takes."""
+    centre, size = np.array([1.0, -2.0, 3.0]), np.array(size)
+    points = _corners(centre, size)
+    for axis in range(3):
+        along = np.unique(points[:, axis].round(9))
+        assert (along[0], along[-1]) == pytest.approx((centre[axis] - size[axis] / 2, centre[axis] + size[axis] / 2))
+        assert np.diff(along).max() <= 5.0 + 1e-9
+        assert len(along) == np.ceil(size[axis] / 5) + 1
+    assert len(points) == np.prod(np.ceil(size / 5) + 1)
+
+
+def test_docking_finds_a_pose_at_least_as_good(pocket, capfd):
+    mol = Chem.MolFromSmiles("CC(N)=O")
+    conformer = Chem.Conformer(4)
+    shape = np.array([[0.0, 0.0, 0.0], [1.5, 0.0, 0.0], [2.2, 1.15, 0.0], [2.1, -1.05, 0.0]])
+    conformer.SetPositions(shape - shape.mean(0) + [23.6, 5.5, 14.0])
+    mol.AddConformer(conformer)
+    without, docked = pocket.energies(mol), pocket.energies(mol, dock=True)
+    assert without.docked is None
+    assert (docked.score, docked.minimised, docked.failure) == (without.score, without.minimised, None)
+    assert docked.docked <= docked.minimised + 0.05
+    assert docked.docked < -2.0
+    assert capfd.readouterr() == ("", "")  # Vina would tell much
+
+
+def test_elements_of_other_residues_have_their_types():
+    table = Chem.GetPeriodicTable()
+    for number in (6, 15, 9, 17, 35, 53, 12, 20, 25, 26, 30):
+        assert autodock_type("XXX", "X1", number) == table.GetElementSymbol(number)
+    assert [autodock_type("XXX", "X1", number) for number in (7, 8, 16)] == ["NA", "OA", "SA"]
+    assert [autodock_type("ALA", "N", 7), autodock_type("HEM", "NA", 7)] == ["N", "NA"]
+    known = {number for number in range(1, 93) if autodock_type("XXX", "X1", number) is not None}
+    assert known == {6, 7, 8, 9, 12, 15, 16, 17, 20, 25, 26, 30, 35, 53}
+
+
+def test_lines_of_a_receptor_are_in_columns(protein):
+    rows = [row for row in receptor_pdbqt(protein).splitlines() if row.startswith("ATOM")]
+    assert [int(row[6:11]) for row in rows] == list(range(1, len(rows) + 1))
+    assert {len(row.rstrip()) for row in rows} <= {78, 79}
+    assert {row[13] for row in rows if row[77:].strip() != "HD"} <= set("CNOS")  # elements right-aligned in 13 and 14
+    assert receptor_pdbqt(protein).endswith("TER\nEND\n")
 
 
 def test_rings_of_the_ligand_stay_whole(ligand):
