@@ -146,6 +146,18 @@ def test_temperature() -> None:
     torch.testing.assert_close(sharpen(p, 0.01), torch.tensor([1.0, 0, 0]))
 
 
+@pytest.mark.parametrize(
+    ("temperature", "law"), [(1.0, [0.6, 0.3, 0.1, 0.0]), (0.5, [36 / 46, 9 / 46, 1 / 46, 0.0]), (0.01, [1.0, 0, 0, 0])]
+)
+def test_jumps_are_sharpened(categorical: CategoricalProcess, temperature: float, law: list[float]) -> None:
+    """In proportion at 1, to the likeliest class only near 0."""
+    mask, t, s = torch.ones(1, EVEN, dtype=torch.bool), torch.ones(1), torch.zeros(1)
+    estimate = torch.tensor([0.6, 0.3, 0.1, 0.0]).expand(1, EVEN, 4)
+    start = categorical.prior(mask, EvenNoise())
+    stepped = categorical.step(start, estimate, t, s, mask, EvenNoise(), StepOptions(temperature=temperature))
+    torch.testing.assert_close(shares(stepped, 4), torch.tensor(law), atol=1e-4, rtol=0)
+
+
 def test_calibration_counts_the_classes(statistics: Statistics) -> None:
     other = replace(statistics, atom_types=(0.25,) * 4)
     for process in (CategoricalProcess(), CategoricalProcess("absorbing"), OneHotGaussianProcess()):

@@ -62,6 +62,14 @@ def test_idle_cores_and_waiting_for_a_disk_do_not_count(monkeypatch):
     assert process_settings._busy_cores([0, 1, 3], seconds=0.0) == pytest.approx(0.3 + 1.0)
 
 
+def test_the_load_is_that_of_the_time_between_two_looks(monkeypatch):
+    seen = []
+    monkeypatch.setattr(process_settings, "_times", lambda cores: seen.append("look") or {})
+    monkeypatch.setattr(process_settings.time, "sleep", seen.append)
+    process_settings._busy_cores([0], seconds=0.25)
+    assert seen == ["look", 0.25, "look"]
+
+
 def test_where_the_load_cannot_be_seen_cores_count_as_idle(monkeypatch):
     def absent(self):
         raise FileNotFoundError(self)

@@ -76,7 +76,7 @@ def test_facts_of_a_valid_molecule(embed) -> None:
     (first, second) = page.all("article", "card")
     assert [first.attributes[f"data-{name}"] for name in ("valid", "novel", "qed")] == ["1", "0", "0.407"]
     assert [second.attributes[f"data-{name}"] for name in ("valid", "novel")] == ["1", "1"]
-    assert [e.text for e in page.all("div", "facts")][0].split(" · ") == ["C2H6O", "QED 0.41", "SA 2.0", "logP 0.0"]
+    assert next(e.text for e in page.all("div", "facts")).split(" · ") == ["C2H6O", "QED 0.41", "SA 2.0", "logP 0.0"]
     assert ("valid, known" in first.text, "valid, novel" in second.text) == (True, True)
     alone = Page(gallery([molecules(embed("CCO"))], 1))
     assert "valid," not in alone.all("article", "card")[0].text  # no reference to say so
