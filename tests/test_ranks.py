@@ -20,7 +20,16 @@ from moldiff.training import DiffusionModule
 
 pytestmark = pytest.mark.filterwarnings("ignore:::pytorch_lightning", "ignore:::lightning_fabric")
 
-VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "TORCHELASTIC_RUN_ID", "SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID")
+VARIABLES = (
+    "RANK",
+    "WORLD_SIZE",
+    "LOCAL_RANK",
+    "TORCHELASTIC_RUN_ID",
+    "SLURM_NTASKS",
+    "SLURM_PROCID",
+    "SLURM_LOCALID",
+    "SLURM_STEP_ID",
+)
 
 
 @pytest.fixture(scope="module")
@@ -273,6 +282,10 @@ def test_who_is_who(monkeypatch):
     slurm = {"NTASKS": "8", "NTASKS_PER_NODE": "4", "PROCID": "5", "LOCALID": "1", "NODEID": "1", "JOB_NAME": "job"}
     for name, value in slurm.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
+    assert own_rank(4, 1) is None  # a batch script without srun: nobody has started the others
+    with pytest.raises(ValueError, match="was not started by srun"):
+        own_rank(4, 2)
+    monkeypatch.setenv("SLURM_STEP_ID", "0")
     assert own_rank(4, 2) == Rank(5, 8, 1)
     with pytest.raises(ValueError, match="8 processes were started; expected 6"):
         own_rank(3, 2)
