@@ -38,7 +38,10 @@ EQUIVALENT = ROOT / "benchmarks" / "equivalent_mutants.yaml"
 PACKAGES = ("diffusion", "metrics", "chem")
 TESTS = (
     *("tests/chem", "tests/diffusion", "tests/metrics", "tests/bad_input"),
-    *(f"tests/test_{name}.py" for name in ("conditional", "fixed", "generator", "optimize", "ranks", "steering")),
+    *(
+        f"tests/test_{name}.py"
+        for name in ("conditional", "fixed", "full_disk", "generator", "optimize", "ranks", "steering")
+    ),
     "tests/training/test_export.py",
 )
 MEMORY = 8 * 2**30  # bytes of addresses that a mutant may ask for
@@ -52,6 +55,7 @@ class Traced:
     name: str  # as pytest takes it
     seconds: float
     lines: dict[str, frozenset[int]]  # file -> lines
+    imports: frozenset[str] = frozenset()  # files that are imported before the tests of its file begin
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -137,10 +141,14 @@ def _on_mutant(mutant: Mutant, tests: Sequence[Traced]) -> int:
 
 
 def chosen_for(mutant: Mutant, tests: list[Traced]) -> list[Traced]:
-    """Tests that run a mutant's lines, fastest first; of what runs when a file is imported, those that use the file."""
+    """Tests that run a mutant's lines, fastest first; of what runs when a file is imported, those that use the file.
+
+    A file in which nothing is called, a table, say, is used by all that import it.
+    """
     lines = frozenset(range(mutant.line, mutant.last + 1))
     seen = [test for test in tests if test.lines.get(mutant.path, frozenset()) & lines]
     seen = seen or [test for test in tests if mutant.path in test.lines]
+    seen = seen or [test for test in tests if mutant.path in test.imports]
     total, chosen = 0.0, []
     for test in sorted(seen, key=lambda test: test.seconds):
         total += test.seconds
@@ -171,12 +179,12 @@ def what_tests_run(copy: Path, tests: Sequence[str], kept: Path) -> list[Traced]
             raise ValueError(f"{name}: the tests cannot be run: exit code {code}; see what pytest says of this file")
         if code == 1:
             tqdm.write(f"{name}: some tests fail before anything is changed, and are left out", file=sys.stderr)
-        found["files"][name] = {"digest": digest, "tests": json.loads(out.read_text())}
+        found["files"][name] = {"digest": digest, **json.loads(out.read_text())}
         write(kept, found)
     names = {str(file.relative_to(copy)) for file in files}
     return [
-        Traced(test, seconds, {path: frozenset(lines) for path, lines in ran.items()})
-        for name in names
+        Traced(test, seconds, {path: frozenset(lines) for path, lines in ran.items()}, imports)
+        for name, imports in ((name, frozenset(found["files"][name]["imports"])) for name in names)
         for test, (seconds, ran) in found["files"][name]["tests"].items()
     ]
 
@@ -202,12 +210,16 @@ def _trace(file: str, out: Path) -> int:
     code = _pytest([file], Contexts())
     measured.stop()
     data, tests = measured.get_data(), {name: (round(s, 3), {}) for name, s in seconds.items() if name not in failed}
+    imports = []
     for path in data.measured_files():
+        short = str(Path(path).relative_to(Path.cwd()))
         for line, names in data.contexts_by_lineno(path).items():
             for name in names:
                 if name in tests:
-                    tests[name][1].setdefault(str(Path(path).relative_to(Path.cwd())), []).append(line)
-    write(out, tests)
+                    tests[name][1].setdefault(short, []).append(line)
+        if "" in data.measured_contexts() and any("" in names for names in data.contexts_by_lineno(path).values()):
+            imports.append(short)
+    write(out, {"tests": tests, "imports": imports})
     return code
 
 

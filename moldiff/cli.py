@@ -167,7 +167,7 @@ def sample(
         if trajectory is not None and first:
             generator.trajectory(0, seed, num_steps, num_atoms, **asked).save(trajectory, overwrite or resume)
         batches = generator.stream(num_samples, seed, num_steps, num_atoms, batch_size, first, part, **asked)
-        valid = generator.write(batches, writer, seed, steps, len(asked.get("fixed") or ()), options.notes)
+        valid = generator.write(batches, writer, seed, steps, len(asked.get("fixed") or ()), options.notes(generator))
     sys.stdout.write(rank.ending(out, path, num_samples, valid + writer.finished.num_valid))
 
 

@@ -89,7 +89,10 @@ def own_rank(devices: int, num_nodes: int) -> Rank | None:
     from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
     from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
-    for kind in (TorchElasticEnvironment, SLURMEnvironment):
+    kinds: list[type[TorchElasticEnvironment | SLURMEnvironment]] = [TorchElasticEnvironment]
+    if "SLURM_STEP_ID" in os.environ:  # srun sets it; what a batch script starts by itself is one process
+        kinds.append(SLURMEnvironment)
+    for kind in kinds:
         if kind.detect() and (num_nodes > 1 or kind().world_size() > 1):
             found = kind()
             if found.world_size() != total:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from moldiff.chem.partial_file import Run
 from moldiff.chem.trajectory import check_path
 from moldiff.data.prepare_pocket import numbers
+from moldiff.diffusion.checkpoint import digest_of_weights
 from moldiff.diffusion.conditions import Conditions
 from moldiff.diffusion.steering import Steering
 from moldiff.generator import MoleculeGenerator
@@ -52,9 +52,8 @@ class SampleOptions:
             raise ValueError(f"got --particles {settings['particles']} without a reward; expected --reward with it")
         self.steering = None if settings["reward"] is None else Steering(settings["reward"], settings["particles"])
 
-    @cached_property
-    def digest(self) -> str:
-        """A digest of the options that molecules depend on, files by their content; empty if none is given."""
+    def digest(self, generator: MoleculeGenerator) -> str:
+        """Of what molecules depend on besides seed and steps: weights, and options, files by their content."""
         given = {name: self.settings[name] for name in _OF_MOLECULES if self.settings[name] != _DEFAULTS.get(name)}
         if "reward" in given:
             given["particles"] = self.settings["particles"]
@@ -62,17 +61,17 @@ class SampleOptions:
             name: sha256(value.read_bytes()).hexdigest() if isinstance(value, Path) and value.is_file() else str(value)
             for name, value in given.items()
         }
-        return sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:12] if plain else ""
+        plain["weights"] = digest_of_weights(generator.model.denoiser)
+        return sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:12]
 
     def run(self, generator: MoleculeGenerator) -> Run:
         """What all records of this run have in common."""
         steps = self.settings["num_steps"] or generator.model.num_steps
-        return Run(str(self.settings["seed"]), str(steps), generator.name, self.digest)
+        return Run(str(self.settings["seed"]), str(steps), generator.name, self.digest(generator))
 
-    @property
-    def notes(self) -> dict[str, str]:
+    def notes(self, generator: MoleculeGenerator) -> dict[str, str]:
         """What is written into every record, so that `--resume` knows its own."""
-        return {"moldiff_request": self.digest} if self.digest else {}
+        return {"moldiff_request": self.digest(generator)}
 
     def conditions(self, generator: MoleculeGenerator) -> Conditions:
         """What molecules are asked to be, as the generator's model understands it."""

@@ -1,12 +1,14 @@
 """Sampling that is interrupted, or shared by several processes: the file is always the same."""
 
 import resource
+import shutil
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from moldiff import MoleculeGenerator
 from moldiff.chem.files import MoleculeWriter, read_molecules
@@ -20,7 +22,16 @@ from moldiff.training import DiffusionModule
 
 pytestmark = pytest.mark.filterwarnings("ignore:::pytorch_lightning", "ignore:::lightning_fabric")
 
-VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "TORCHELASTIC_RUN_ID", "SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID")
+VARIABLES = (
+    "RANK",
+    "WORLD_SIZE",
+    "LOCAL_RANK",
+    "TORCHELASTIC_RUN_ID",
+    "SLURM_NTASKS",
+    "SLURM_PROCID",
+    "SLURM_LOCALID",
+    "SLURM_STEP_ID",
+)
 
 
 @pytest.fixture(scope="module")
@@ -121,9 +132,9 @@ def test_nothing_is_drawn_when_all_is_there(whole, sample, work, capsys, monkeyp
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--seed", 1], "another run (seed 0, 2 steps, model tiny); expected seed 1"),
+        (["--seed", 1], "another run (seed 0, 2 steps, model tiny, weights and other options of digest"),
         (["--num_steps", 3], "expected seed 0, 3 steps"),
-        (["--num_atoms", 7], "expected seed 0, 2 steps, model tiny, other options of digest"),
+        (["--num_atoms", 7], "expected seed 0, 2 steps, model tiny, weights and other options of digest"),
         (["--num_samples", 5], "below num_samples=5"),
     ],
 )
@@ -147,6 +158,21 @@ def test_other_options_are_told_apart(sample, work, capsys):
             sample("--resume", *options, out="y.sdf")
         assert Path("y.sdf").exists() == fits
         Path("y.sdf").unlink(missing_ok=True)
+
+
+def test_the_same_model_trained_anew_is_told_apart(sample, model, work, capsys):
+    """By its weights: the name may be the same, such as that of a checkpoint."""
+    sample()
+    Path("y.partial.sdf").write_bytes(Path("x.sdf").read_bytes())
+    sample("--model", shutil.copytree(model, work / "copy" / "tiny"), "--resume", out="y.sdf")
+    Path("z.partial.sdf").write_bytes(Path("x.sdf").read_bytes())
+    path = work / "copy" / "tiny" / "model.safetensors"
+    weights = load_file(path)
+    weights["node_out.bias"] += 1e-3
+    save_file(weights, path)
+    with pytest.raises(SystemExit):
+        sample("--model", path.parent, "--resume", out="z.sdf")
+    assert "holds molecules of another run" in capsys.readouterr().err
 
 
 def test_foreign_and_doubled_records(sample, work, capsys):
@@ -273,6 +299,10 @@ def test_who_is_who(monkeypatch):
     slurm = {"NTASKS": "8", "NTASKS_PER_NODE": "4", "PROCID": "5", "LOCALID": "1", "NODEID": "1", "JOB_NAME": "job"}
     for name, value in slurm.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
+    assert own_rank(4, 1) is None  # a batch script without srun: nobody has started the others
+    with pytest.raises(ValueError, match="was not started by srun"):
+        own_rank(4, 2)
+    monkeypatch.setenv("SLURM_STEP_ID", "0")
     assert own_rank(4, 2) == Rank(5, 8, 1)
     with pytest.raises(ValueError, match="8 processes were started; expected 6"):
         own_rank(3, 2)

@@ -28,11 +28,11 @@ class Run:
     seed: str
     num_steps: str
     model: str
-    request: str = ""  # a digest of what else molecules were asked to be; empty if nothing
+    request: str = ""  # a digest of the weights and of what else molecules were asked to be
 
     def __str__(self) -> str:
         """As in a message."""
-        other = f", other options of digest {self.request}" if self.request else ""
+        other = f", weights and other options of digest {self.request}" if self.request else ""
         return f"seed {self.seed}, {self.num_steps} steps, model {self.model}{other}"
 
 

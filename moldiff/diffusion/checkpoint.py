@@ -7,6 +7,7 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,15 @@ def put_weights(weights: dict[str, Tensor], network: nn.Module, path: Path) -> N
         network.load_state_dict(weights)
     except RuntimeError as error:  # a kind of numbers that cannot be converted
         raise ValueError(f"the weights at {path} cannot be used: {error}; export the model again") from error
+
+
+def digest_of_weights(network: nn.Module) -> str:
+    """The same for the same weights only, whatever files they came from."""
+    found = sha256()
+    for name, value in sorted(network.state_dict().items()):
+        found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        found.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
 
 
 def statistics_of(config: Mapping[str, Any], path: Path) -> Statistics:

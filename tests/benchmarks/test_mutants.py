@@ -114,3 +114,5 @@ def test_tests_of_a_mutant_run_its_line(path):
     assert [test.name for test in chosen_for(mutant, known)] == ["2", "0"]  # the fastest first
     assert [test.name for test in chosen_for(mutant, known[1:2])] == ["1"]  # none runs the line, but one uses the file
     assert chosen_for(mutant, []) == []
+    tables = [Traced("x", 1.0, {}, frozenset({mutant.path})), Traced("y", 1.0, {})]
+    assert [test.name for test in chosen_for(mutant, tables)] == ["x"]  # nothing in the file is called, but it is read

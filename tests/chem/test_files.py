@@ -156,6 +156,11 @@ def test_existing_files_are_kept(embed: Embed, tmp_path: Path) -> None:
     assert [mol and mol.GetNumAtoms() for mol in read_molecules(path)] == [4]
 
 
+def test_a_new_file_holds_nothing(tmp_path: Path) -> None:
+    finished = MoleculeWriter(tmp_path / "a.sdf").finished
+    assert (len(finished.indices), len(finished.lengths), finished.runs, finished.num_valid) == (0, 0, frozenset(), 0)
+
+
 def test_finished_molecules_outlive_a_crash(embed: Embed, tmp_path: Path) -> None:
     writer = MoleculeWriter(tmp_path / "a.sdf").__enter__()
     writer.write(embed("C"))

@@ -95,7 +95,9 @@ def test_a_run_goes_on_with_its_own_records_only() -> None:
 
 def test_runs_are_told_in_words() -> None:
     assert str(RUN) == "seed 7, 50 steps, model tiny"
-    assert str(Run("7", "50", "tiny", "ab12")) == "seed 7, 50 steps, model tiny, other options of digest ab12"
+    assert (
+        str(Run("7", "50", "tiny", "ab12")) == "seed 7, 50 steps, model tiny, weights and other options of digest ab12"
+    )
 
 
 def test_records_of_several_files_come_in_the_order_of_their_places(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.image import imread
 from rdkit import Chem
 
-from moldiff.chem.picture import grid_picture
+from moldiff.chem.picture import grid_picture, is_drawable
 from moldiff.chem.raster import draw_molecule, viewing_positions
 
 Embed = Callable[[str], Chem.Mol]
@@ -101,6 +101,13 @@ def test_errors(embed: Embed) -> None:
         grid_picture([embed("C")], titles=["a", "b"])
     with pytest.raises(ValueError, match="expected a conformer"):
         draw_molecule(Chem.MolFromSmiles("C"))
+
+
+def test_what_can_be_drawn(embed: Embed) -> None:
+    broken = embed("O")
+    broken.GetConformer().SetAtomPosition(0, (np.nan, 0.0, 0.0))
+    drawable = [is_drawable(mol) for mol in (embed("O"), None, Chem.MolFromSmiles("O"), Chem.Mol(), broken)]
+    assert drawable == [True, False, False, False, False]
 
 
 def test_a_grid_of_failures_is_empty_not_an_error() -> None:

@@ -45,6 +45,12 @@ def test_xyz_holds_the_noisy_coordinates_and_the_final_elements(trajectory: Traj
     assert len(read_molecules(tmp_path / "a.xyz")) == 4
 
 
+def test_times_are_told_to_four_digits(trajectory: Trajectory, tmp_path: Path) -> None:
+    frame = replace(trajectory.frames[0], time=0.123456)
+    Trajectory((frame, trajectory.frames[-1]), "x").save(tmp_path / "a.xyz")
+    assert (tmp_path / "a.xyz").read_text().splitlines()[1] == "x moldiff_time=0.1235"
+
+
 def test_gif_plays_all_frames_and_holds_the_last(trajectory: Trajectory, tmp_path: Path) -> None:
     trajectory.save(tmp_path / "a.gif")
     with Image.open(tmp_path / "a.gif") as image:
