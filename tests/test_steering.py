@@ -16,8 +16,15 @@ from moldiff.chem.whole import is_whole
 from moldiff.cli import main
 from moldiff.data.batch import MolBatch
 from moldiff.data.statistics import Statistics
-from moldiff.diffusion import CategoricalProcess, EulerSampler, GaussianProcess, JointProcess, UniformGrid
-from moldiff.diffusion.steering import Drawing, Population, Steering, evolve, resample
+from moldiff.diffusion import (
+    CategoricalProcess,
+    EulerSampler,
+    GaussianProcess,
+    JointProcess,
+    MoleculeNoise,
+    UniformGrid,
+)
+from moldiff.diffusion.steering import Drawing, Population, Steering, _noised, evolve, resample
 from moldiff.generator import Samples
 from moldiff.models import Context, Denoiser, PocketEncoder, Prediction
 from tests.test_fixed import POCKETS, assert_holds, ethanol, tiny
@@ -69,6 +76,17 @@ def shares(population: Population) -> Tensor:
 
 def reward_of(mol: Chem.Mol) -> float:
     return REWARDS[mol.GetAtomWithIdx(0).GetAtomicNum()]
+
+
+def test_coordinates_that_are_no_numbers_are_noised_as_zeros(drawing: Drawing) -> None:
+    pos = torch.tensor([[[1.0, 2.0, -3.0], [torch.nan, 0.5, torch.inf], [4.0, -torch.inf, 0.0]]])
+    types, mask, noise = torch.tensor([[0, 1, 2]]), torch.ones(1, 3, dtype=torch.bool), torch.arange(1)
+    found, zeros = (
+        _noised(drawing.process, MolBatch(x, types, None, None, mask), 0.5, MoleculeNoise(0, noise)).pos
+        for x in (pos, torch.where(pos.isfinite(), pos, 0.0))
+    )
+    assert found.isfinite().all()
+    assert torch.equal(found, zeros)
 
 
 @pytest.mark.parametrize("rounds", [1, 4])
