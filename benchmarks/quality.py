@@ -63,7 +63,7 @@ def _moldiff(*arguments: str) -> None:
 
 def digest(model: Path) -> str:
     """Tells weights and settings apart."""
-    parts = [path.read_bytes() for path in sorted(model.iterdir()) if path.name != "card.md"]
+    parts = [path.read_bytes() for path in sorted(model.rglob("*")) if path.is_file() and path.name != "card.md"]
     return sha256(b"".join(parts)).hexdigest()[:12]
 
 

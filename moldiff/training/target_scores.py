@@ -13,6 +13,7 @@ from tqdm import tqdm
 from moldiff.chem.arrays import MoleculeArrays, to_mol
 from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.table import MoleculeTable
+from moldiff.diffusion.conditions import Conditions
 from moldiff.diffusion.generate import SampledBatch, generate
 from moldiff.diffusion.model import Model
 from moldiff.diffusion.regressor import Regressor
@@ -103,22 +104,14 @@ def score_properties(
         )
     rows = torch.from_numpy(np.random.default_rng(seed).integers(len(train), size=num_samples))
     sizes, steps = train.sizes[rows], num_steps or model.num_steps
+    steering = None if particles is None else Steering(PROPERTIES, particles)
     errors, valid, unjudged = {}, {}, {}
     for name in names:
         target = train.properties[name][rows]
         asked = {name: target.tolist()}
-        batches = generate(
-            model,
-            num_samples,
-            seed,
-            steps,
-            sizes.tolist(),
-            batch_size,
-            bfloat16,
-            properties=asked,
-            guidance_scale=guidance_scale,
-            steering=None if particles is None else Steering(PROPERTIES, particles),
-        )
+        conditions = Conditions(properties=asked, guidance_scale=guidance_scale, steering=steering)
+        settings = (num_samples, seed, steps, sizes.tolist(), batch_size, bfloat16)
+        batches = generate(model, *settings, **conditions)
         molecules = _gathered(tqdm(batches, f"molecules for {name}", unit=" batches"), num_samples)
         judged = judge.of_table(_table(molecules, judge.statistics.vocabulary))[name]
         known = judged.isfinite()
