@@ -32,7 +32,7 @@ def test_matches_of_a_pattern_are_counted(aspirin: Chem.Mol) -> None:
 
 @pytest.mark.parametrize("name", ["", "mass", "QED", "smarts", "smarts:"])
 def test_unknown_names(name: str) -> None:
-    with pytest.raises(ValueError, match=f"expected one of {', '.join(NAMES)}, or smarts:PATTERN"):
+    with pytest.raises(ValueError, match=f"expected one of {', '.join(NAMES)}, properties, or smarts:PATTERN"):
         reward_by_name(name)
 
 
