@@ -213,11 +213,12 @@ def _trace(file: str, out: Path) -> int:
     imports = []
     for path in data.measured_files():
         short = str(Path(path).relative_to(Path.cwd()))
-        for line, names in data.contexts_by_lineno(path).items():
+        contexts = data.contexts_by_lineno(path)
+        for line, names in contexts.items():
             for name in names:
                 if name in tests:
                     tests[name][1].setdefault(short, []).append(line)
-        if "" in data.measured_contexts() and any("" in names for names in data.contexts_by_lineno(path).values()):
+        if any("" in names for names in contexts.values()):
             imports.append(short)
     write(out, {"tests": tests, "imports": imports})
     return code

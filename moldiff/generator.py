@@ -287,7 +287,7 @@ class MoleculeGenerator:
         return find_site(pocket, encoder.level, reference_ligand, centre)
 
     def save_pretrained(self, folder: str | Path, card: str = "") -> None:
-        """Write the model folder: `model.safetensors`, `config.yaml`, `card.md`.
+        """Write the model folder: `model.safetensors`, `config.yaml`, `card.md`, and `regressor` if there is one.
 
         Raises:
             FileExistsError: if the folder exists.

@@ -53,7 +53,7 @@ class SampleOptions:
         self.steering = None if settings["reward"] is None else Steering(settings["reward"], settings["particles"])
 
     def digest(self, generator: MoleculeGenerator) -> str:
-        """Of what molecules depend on besides seed and steps: weights, and options, files by their content."""
+        """Of what molecules depend on besides seed and steps: the model, and options, files by their content."""
         given = {name: self.settings[name] for name in _OF_MOLECULES if self.settings[name] != _DEFAULTS.get(name)}
         if "reward" in given:
             given["particles"] = self.settings["particles"]
@@ -61,7 +61,9 @@ class SampleOptions:
             name: sha256(value.read_bytes()).hexdigest() if isinstance(value, Path) and value.is_file() else str(value)
             for name, value in given.items()
         }
-        plain["weights"] = digest_of_weights(generator.model.denoiser)
+        model = generator.model
+        networks = [model.denoiser] if model.regressor is None else [model.denoiser, model.regressor.network]
+        plain["model"] = " ".join([str(model.config.get("spec")), *map(digest_of_weights, networks)])
         return sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:12]
 
     def run(self, generator: MoleculeGenerator) -> Run:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 
 from moldiff import MoleculeGenerator
@@ -172,6 +173,15 @@ def test_the_same_model_trained_anew_is_told_apart(sample, model, work, capsys):
     save_file(weights, path)
     with pytest.raises(SystemExit):
         sample("--model", path.parent, "--resume", out="z.sdf")
+    assert "holds molecules of another run" in capsys.readouterr().err
+    shutil.copy(model / "model.safetensors", path)
+    sample("--model", path.parent, "--resume", out="z.sdf")  # the weights are as they were
+    config = yaml.safe_load(path.with_name("config.yaml").read_text())
+    config["spec"]["denoiser"]["init_args"]["length_scale"] = 1.8  # the weights stay as they are
+    path.with_name("config.yaml").write_text(yaml.safe_dump(config))
+    Path("w.partial.sdf").write_bytes(Path("x.sdf").read_bytes())
+    with pytest.raises(SystemExit):
+        sample("--model", path.parent, "--resume", out="w.sdf")
     assert "holds molecules of another run" in capsys.readouterr().err
 
 
