@@ -119,6 +119,17 @@ def test_foreign_classes_need_trust(foreign: Path, capsys: pytest.CaptureFixture
     assert (foreign / "x.sdf").exists()
 
 
+def test_judging_a_model_of_foreign_classes_needs_trust(foreign: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With trust the model is read, and the next thing is missed."""
+    judge = ["evaluate-properties", "--model", "model", "--regressor", "missing.ckpt"]
+    for trust, error in (([], "'foreign_module.Own'"), (["--trust_classes"], "missing.ckpt")):
+        with pytest.raises(SystemExit) as stop:
+            main([*judge, *trust])
+        assert stop.value.code == 2
+        assert error in capsys.readouterr().err
+    assert (foreign / "imported").exists()
+
+
 def test_short_names_stand_for_classes_of_ours_only(foreign: Path) -> None:
     """A class that somebody has imported could be meant by its short name."""
     import foreign_module  # type: ignore[import-not-found]  # made above

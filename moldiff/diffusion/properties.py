@@ -109,9 +109,13 @@ def _warn_if_outside(name: str, values: Float[Tensor, " A"], statistics: Statist
 
 
 def target_of(asked: Asked, molecule: int) -> dict[str, float]:
-    """What one molecule is asked to be."""
-    values = {name: torch.as_tensor(value, dtype=torch.float64).flatten() for name, value in asked.items()}
-    return {name: float(value[min(molecule, len(value) - 1)]) for name, value in values.items()}  # one for all, or each
+    """What one molecule is asked to be; without a look at the values of the others, which may be millions."""
+
+    def own(value: float | Sequence[float]) -> float:
+        values = value if isinstance(value, list | tuple) else torch.as_tensor(value).flatten()
+        return float(values[min(molecule, len(values) - 1)])  # one for all, or one for each
+
+    return {name: own(value) for name, value in asked.items()}
 
 
 def nearness(

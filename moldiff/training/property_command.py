@@ -33,6 +33,7 @@ def evaluate_properties(
     source: str = "qm9pack",
     out: Path | None = None,
     overwrite: bool = False,
+    trust_classes: bool = False,
 ) -> None:
     """Make molecules of QM9 for drawn properties, one at a time, and judge them by a regressor (EDM's protocol).
 
@@ -53,12 +54,13 @@ def evaluate_properties(
         source: of QM9, as in QM9DataModule.
         out: where to write the errors as JSON, besides printing them.
         overwrite: replace `out` if it exists.
+        trust_classes: take a model and a regressor that name classes from outside of moldiff, which can run any code.
     """
     if out is not None:
         check_output(out, overwrite)
     prepare_process()
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    known, judge = read_model(find_model(model)), Regressor.read(regressor)
+    known, judge = read_model(find_model(model), trust_classes), Regressor.read(regressor, trust_classes)
     judge.network.to(place)
     known.denoiser.to(place)
     known.process.to(place)
