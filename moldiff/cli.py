@@ -22,12 +22,13 @@ New molecules in 3D by equivariant diffusion.
   fit             train a model:        moldiff fit --config configs/qm9.yaml
   validate        losses and likelihood of a model on the validation split
   test            losses and likelihood of a model on the test split
+  distill         train a model of few steps: moldiff distill --config configs/qm9_fast.yaml
   fit-regressor   train a judge of properties: moldiff fit-regressor --config configs/qm9_regressor.yaml
   evaluate-properties  judge a model that is asked for properties
 
 moldiff COMMAND --help explains the options of a command.
 """
-TRAINER_COMMANDS = ("fit", "validate", "test", "fit-regressor", "evaluate-properties")
+TRAINER_COMMANDS = ("fit", "validate", "test", "distill", "fit-regressor", "evaluate-properties")
 _REPEATED = {  # options that may be given several times
     "molecules": "A .sdf, .sdf.gz, .xyz, .npz or .smi file; give it again for each further file (up to 6).",
 }
@@ -370,17 +371,16 @@ def prepare_pocket(
 
 
 def _train(name: str, arguments: list[str]) -> None:
-    from moldiff.training import DiffusionModule, PropertyModule
+    from moldiff.training import DiffusionModule, DistillationModule, PropertyModule
     from moldiff.training.command import run_trainer
 
     if name == "evaluate-properties":
         from moldiff.training.property_command import evaluate_properties
 
         _call(name, evaluate_properties, arguments)
-    elif name == "fit-regressor":
-        run_trainer(["fit", *arguments], PropertyModule)
-    else:
-        run_trainer([name, *arguments], DiffusionModule)
+        return
+    modules = {"fit-regressor": PropertyModule, "distill": DistillationModule}
+    run_trainer(["fit" if name in modules else name, *arguments], modules.get(name, DiffusionModule))
 
 
 def _call(name: str, function: Callable[..., Any], arguments: list[str]) -> None:

@@ -119,13 +119,14 @@ class CategoricalProcess(BoundedProcess):
     def loss(
         self,
         output: Float[Tensor, "B L K"],
-        clean: Int[Tensor, "B L"],
+        clean: Int[Tensor, "B L"] | Float[Tensor, "B L K"],
         noisy: Int[Tensor, "B L"],
         t: Float[Tensor, " B"],
         mask: Bool[Tensor, "B L"],
     ) -> Float[Tensor, " B"]:
-        """See `Process`."""
-        return self.weight * masked_mean(F.cross_entropy(output.transpose(1, 2), clean, reduction="none"), mask)
+        """See `Process`; `clean` may be class probabilities, too."""
+        target = clean.transpose(1, 2) if clean.is_floating_point() else clean
+        return self.weight * masked_mean(F.cross_entropy(output.transpose(1, 2), target, reduction="none"), mask)
 
     def prior_kl(self, clean: Int[Tensor, "B L"], mask: Bool[Tensor, "B L"]) -> Float[Tensor, " B"]:
         """See `BoundedProcess`."""

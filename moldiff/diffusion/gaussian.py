@@ -131,6 +131,19 @@ class GaussianProcess(BoundedProcess):
             out = out + expand(fresh, noisy) * self.draw(noisy, mask, noise)
         return out
 
+    def aim(
+        self,
+        noisy: Float[Tensor, "B L K"],
+        reached: Float[Tensor, "B L K"],
+        estimate: Float[Tensor, "B L K"],
+        t: Float[Tensor, " B"],
+        s: Float[Tensor, " B"],
+    ) -> Float[Tensor, "B L K"]:
+        """See `Process`: the step without fresh noise, solved for the estimate (Salimans & Ho 2022, appendix G)."""
+        now, then = self.schedule(t), self.schedule(s)
+        kept = then.sigma / now.sigma.clamp(min=1e-12)
+        return (reached - expand(kept, noisy) * noisy) / expand(then.alpha - kept * now.alpha, noisy)
+
     def decode(self, estimate: Float[Tensor, "B L K"]) -> Float[Tensor, "B L K"]:
         """See `Process`."""
         return estimate

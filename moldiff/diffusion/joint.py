@@ -120,6 +120,21 @@ class JointProcess(nn.Module):
         """The clean estimate that stands for known molecules; undone by `decode`."""
         return Prediction(**{name: p.encode(getattr(clean, name)) for name, p in self._items()})
 
+    def aim(
+        self,
+        noisy: MolBatch,
+        reached: MolBatch,
+        estimate: Prediction,
+        t: Float[Tensor, " B"],
+        s: Float[Tensor, " B"],
+    ) -> MolBatch:
+        """What the clean estimate at time t had to be, as molecules with class probabilities (see `Process.aim`)."""
+        aims = {
+            name: p.aim(getattr(noisy, name), getattr(reached, name), getattr(estimate, name), t, s)
+            for name, p in self._items()
+        }
+        return noisy.replace(**aims)
+
     def loss(
         self, output: Prediction, clean: MolBatch, noisy: MolBatch, t: Float[Tensor, " B"]
     ) -> dict[str, Float[Tensor, " B"]]:

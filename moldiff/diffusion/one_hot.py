@@ -86,6 +86,17 @@ class OneHotGaussianProcess(BoundedProcess):
         """See `Process`."""
         return self.gaussian.step(noisy, estimate, t, s, mask, noise, options)
 
+    def aim(
+        self,
+        noisy: Float[Tensor, "B L K"],
+        reached: Float[Tensor, "B L K"],
+        estimate: Float[Tensor, "B L K"],
+        t: Float[Tensor, " B"],
+        s: Float[Tensor, " B"],
+    ) -> Float[Tensor, "B L K"]:
+        """See `Process`."""
+        return self.gaussian.aim(noisy, reached, estimate, t, s)
+
     def decode(self, estimate: Float[Tensor, "B L K"]) -> Int[Tensor, "B L"]:
         """See `Process`: the largest component."""
         return estimate.argmax(-1)
@@ -93,13 +104,14 @@ class OneHotGaussianProcess(BoundedProcess):
     def loss(
         self,
         output: Float[Tensor, "B L K"],
-        clean: Int[Tensor, "B L"],
+        clean: Int[Tensor, "B L"] | Float[Tensor, "B L K"],
         noisy: Float[Tensor, "B L K"],
         t: Float[Tensor, " B"],
         mask: Bool[Tensor, "B L"],
     ) -> Float[Tensor, " B"]:
-        """See `Process`."""
-        return self.gaussian.loss(output, self.encode(clean), noisy, t, mask)
+        """See `Process`; `clean` may be a clean estimate, too."""
+        truth = clean if clean.is_floating_point() else self.encode(clean)
+        return self.gaussian.loss(output, truth, noisy, t, mask)
 
     def prior_kl(self, clean: Int[Tensor, "B L"], mask: Bool[Tensor, "B L"]) -> Float[Tensor, " B"]:
         """See `BoundedProcess`."""

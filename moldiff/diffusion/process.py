@@ -101,6 +101,25 @@ class Process(Configured, nn.Module, ABC):
     ) -> Float[Tensor, " B"]:
         """Loss of each molecule, averaged over its entries, with its weight."""
 
+    def aim(
+        self,
+        noisy: Shaped[Tensor, "B L *K"],
+        reached: Shaped[Tensor, "B L *K"],
+        estimate: Float[Tensor, "B L K"],
+        t: Float[Tensor, " B"],
+        s: Float[Tensor, " B"],
+    ) -> Float[Tensor, "B L K"]:
+        """What the clean estimate at time t had to be for one deterministic step to do the work of several.
+
+        Args:
+            noisy: the field at time t.
+            reached: the field at time s, to which several steps from `noisy` led.
+            estimate: the clean estimate there: the answer for classes, whose estimates average to that of time t.
+            t: times of each molecule, above s.
+            s: times of each molecule, from 0 on.
+        """
+        return estimate
+
 
 def expand(value: Float[Tensor, " B"], like: Tensor) -> Tensor:
     """A value per molecule, shaped to broadcast over the other axes of `like`."""

@@ -106,14 +106,33 @@ class Sampler(Configured, ABC):
             watch: is shown the state at the start and after each step; may tell the rows to go on with, such as
                 `tensor([0, 0, 3])`, if molecules are to be dropped and doubled.
         """
-        walk, times = _Walk(denoiser, process, noise, context or Context(), self.options), self.grid(num_steps)
-        times = times.to(mask.device)
-        x = process.prior(mask, noise) if start is None else start.batch
+        times = self.grid(num_steps).to(mask.device)
         times = times if start is None else _from(times, start.time)
-        state = _watched(walk.ask(x, times[0], None), watch)
-        for k in range(len(times) - 2):
-            state = _watched(self._advance(walk, state, times[k + 1], times[k - 1] if k else None), watch)
+        x = process.prior(mask, noise) if start is None else start.batch
+        state = self.walk(denoiser, process, x, times[:-1], noise, context, watch)
         return process.decode(state.estimate, state.batch.mask)
+
+    def walk(
+        self,
+        denoiser: Denoiser,
+        process: MoleculeProcess,
+        noisy: MolBatch,
+        times: Float[Tensor, " T"],
+        noise: Noise,
+        context: Context | None = None,
+        watch: Watch | None = None,
+    ) -> State:
+        """Go through some times and ask the denoiser at each; the state at the last.
+
+        Arguments as in a call; `times`: falling, the first is that of the noisy molecules, the last above 0; `context`:
+        with an earlier estimate, if there is one.
+        """
+        context = context or Context()
+        walk = _Walk(denoiser, process, noise, replace(context, previous=None), self.options)
+        state = _watched(walk.ask(noisy, times[0], context.previous), watch)
+        for k in range(len(times) - 1):
+            state = _watched(self._advance(walk, state, times[k + 1], times[k - 1] if k else None), watch)
+        return state
 
     @abstractmethod
     def _advance(self, walk: _Walk, state: State, then: Float[Tensor, ""], before: Float[Tensor, ""] | None) -> State:

@@ -240,10 +240,7 @@ class DiffusionModule(GuardedModule):
 
     def training_step(self, batch: MolBatch | ComplexBatch, batch_idx: int) -> Tensor:
         """One step on one batch; see `on_bad_batch`."""
-        parts = self.trainer.accumulate_grad_batches
-        part = self.global_rank * parts + batch_idx % parts  # each part of a step has noise of its own
-        seed = self.seed * 1_000_003 + self.global_step + part * 2**40
-        noise = StreamNoise(torch.Generator(self.device).manual_seed(seed))
+        noise = self.noise_of_step(batch_idx)
         conditioned = self.denoiser.self_conditioning and self.global_step * _GOLDEN % 1 < self.self_conditioning
         clean, around = own_frame(batch)
         assert self.statistics is not None
@@ -265,11 +262,23 @@ class DiffusionModule(GuardedModule):
         if properties is not None:
             properties = hidden(properties, noise, self.property_dropout)
         losses, _ = self.losses(clean, noise, conditioned, pocket, properties)
+        return self.logged(losses, clean, len(batch))
+
+    def noise_of_step(self, batch_idx: int) -> StreamNoise:
+        """Noise of a training step, which hangs on the seed and the step only; each part of a step has its own."""
+        parts = self.trainer.accumulate_grad_batches
+        part = self.global_rank * parts + batch_idx % parts
+        seed = self.seed * 1_000_003 + self.global_step + part * 2**40
+        return StreamNoise(torch.Generator(self.device).manual_seed(seed))
+
+    def logged(self, losses: dict[str, Float[Tensor, " B"]], clean: MolBatch, batch_size: int) -> Tensor:
+        """The loss of a training step, from that of each field and molecule, if it is a finite number."""
+        assert self.statistics is not None
         means = {f"train/{name}": value.mean() for name, value in losses.items()}
         loss = torch.stack(list(means.values())).sum()
         if not loss.isfinite():
             return self.without(fault_of_losses(losses, clean, self.statistics.vocabulary))
-        self.log_dict({**means, "train/loss": loss}, batch_size=len(batch))
+        self.log_dict({**means, "train/loss": loss}, batch_size=batch_size)
         return loss
 
     def weights(self) -> list[tuple[str, nn.Parameter]]:

@@ -1,0 +1,182 @@
+"""Training of a student that takes few steps where its teacher takes many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from moldiff.chem.vocabulary import Vocabulary
+from moldiff.data.batch import MolBatch
+from moldiff.data.pocket_batch import ComplexBatch
+from moldiff.diffusion.frame import own_frame
+from moldiff.diffusion.joint import JointProcess
+from moldiff.diffusion.model import Model, read_model
+from moldiff.diffusion.model_folder import find_model
+from moldiff.diffusion.noise import MoleculeNoise, Noise
+from moldiff.diffusion.process import Process
+from moldiff.diffusion.properties import hidden
+from moldiff.diffusion.sampler import EulerSampler, Sampler
+from moldiff.models.denoiser import Context, Denoiser
+from moldiff.training.bad_batches import OnBadBatch, fault_of_data
+from moldiff.training.module import DiffusionModule
+
+
+class DistillationModule(DiffusionModule):
+    """Distils a model: a student learns to do with each of its few steps what its teacher does with several.
+
+    Progressive distillation (Salimans & Ho 2022) in one stage, on states of the student's own (as in Ross 2011,
+    DAgger): noisy molecules take some steps of the student; from where they come to, the teacher takes its steps to the
+    student's next time; the student is trained towards the one step that would have led there, and, for classes,
+    towards the teacher's estimate there. So it learns to mend its own errors, which training on noisy data never shows.
+    """
+
+    def __init__(
+        self,
+        denoiser: Callable[[Vocabulary], Denoiser],
+        processes: dict[str, Process],
+        teacher: Path,
+        sampler: Sampler | None = None,
+        num_steps: int = 8,
+        teacher_steps: int | None = None,
+        own_steps: int = 2,
+        lr: float = 1e-3,
+        weight_decay: float = 0.0,
+        warmup_steps: int = 50,
+        decay_fraction: float = 0.5,
+        property_dropout: float = 0.1,
+        on_bad_batch: OnBadBatch = "stop",
+        seed: int = 0,
+    ) -> None:
+        """Settings of a training run; those that are not explained here as in `DiffusionModule`.
+
+        Args:
+            denoiser: class of the network with its arguments, as the teacher's: the student starts from its weights.
+            processes: field name -> noise law, as the teacher's.
+            teacher: bundled model, model folder or checkpoint.
+            sampler: how the student draws molecules: an `EulerSampler` without stochasticity.
+            num_steps: of the student.
+            teacher_steps: whose times the teacher goes through; its default number if not given.
+            own_steps: how many steps of its own the student takes from noisy data, before it is taught.
+            lr: learning rate of Muon; AdamW takes half of it.
+            weight_decay: decoupled weight decay.
+            warmup_steps: steps of linear warm-up.
+            decay_fraction: last share of the planned steps, in which the rate falls linearly to zero; 0: constant.
+            property_dropout: share of the molecules whose properties are all hidden, if the network reads any.
+            on_bad_batch: "stop" or "skip".
+            seed: of steps and noise.
+        """
+        super().__init__(
+            denoiser,
+            processes,
+            sampler,
+            num_steps,
+            lr,
+            weight_decay,
+            warmup_steps,
+            decay_fraction,
+            property_dropout=property_dropout,
+            init_from=teacher,
+            on_bad_batch=on_bad_batch,
+            seed=seed,
+        )
+        self.save_hyperparameters()
+        for name, value, least in (("num_steps", num_steps, 1), ("own_steps", own_steps, 0)):
+            if value < least:
+                raise ValueError(f"{name} must be at least {least}: got {value}")
+        if teacher_steps is not None and teacher_steps <= num_steps:
+            raise ValueError(f"the teacher must take more steps than the student: got {teacher_steps} and {num_steps}")
+        if not isinstance(self.sampler, EulerSampler) or self.sampler.options.stochasticity:
+            raise ValueError(
+                f"a student is taught deterministic first-order steps: got {type(self.sampler).__name__}; give an "
+                "EulerSampler with stochasticity 0"
+            )
+        self.teacher_path, self.teacher_steps, self.own_steps = teacher, teacher_steps, own_steps
+        self.teacher: Model | None = None  # not a part of the network: checkpoints hold the student only
+
+    def on_fit_start(self) -> None:
+        """Lightning's hook: load the teacher."""
+        path = find_model(self.teacher_path)
+        self.teacher = read_model(path)
+        self.teacher.denoiser.to(self.device).eval().requires_grad_(False)
+        self.teacher.process.to(self.device)
+        if not isinstance(self.process, JointProcess) or not _same_law(self.process, self.teacher.process, self.device):
+            raise ValueError(
+                f"the student must have the noise law of its teacher, in terms of molecules: got other processes than "
+                f"those of {path}; take over the settings in its config.yaml"
+            )
+
+    def training_step(self, batch: MolBatch | ComplexBatch, batch_idx: int) -> Tensor:
+        """One step of the student at a random one of its times."""
+        noise = self.noise_of_step(batch_idx)
+        clean, pocket = own_frame(batch)
+        assert self.statistics is not None
+        if pocket is not None:
+            raise ValueError("distillation is for models without a pocket: got complexes; give molecules only")
+        if fault := fault_of_data(clean, self.statistics.vocabulary):
+            return self.without(fault)
+        properties = self.properties_of(clean)
+        if properties is not None:
+            properties = hidden(properties, noise, self.property_dropout)
+        losses = self.taught(clean, noise, properties)
+        return self.logged(losses, clean, len(batch))
+
+    def taught(
+        self, clean: MolBatch, noise: Noise, properties: Float[Tensor, "B C"] | None = None
+    ) -> dict[str, Float[Tensor, " B"]]:
+        """Loss of each field and molecule against what the teacher makes of the student's states.
+
+        Args:
+            clean: centred molecules, to begin with.
+            noise: of the time and of all steps.
+            properties: that both are shown of each molecule; none if not given.
+        """
+        times, asked = self.sampler.grid(self.num_steps).to(self.device), Context(properties=properties)
+        stage = int(noise.uniform(torch.empty(1, device=self.device)) * self.num_steps)
+        first, t = max(0, stage - self.own_steps), _rows(times[stage], clean)
+        with torch.no_grad():
+            noisy = self.process.corrupt(clean, _rows(times[first], clean), noise)
+            walked = times[first : stage + 1]
+            state = self.sampler.walk(self.denoiser, self.process, noisy, walked, noise, self.denoiser.prepare(asked))
+            aim = self._aim(state.batch, replace(asked, previous=state.previous), times[stage : stage + 2], noise)
+        context = self.denoiser.prepare(asked)
+        output = self.denoiser(state.batch, t, replace(context, previous=state.previous))
+        return self.process.loss(output, aim, state.batch, t)
+
+    def _aim(self, noisy: MolBatch, context: Context, ends: Float[Tensor, "2"], noise: Noise) -> MolBatch:
+        """The estimate with which one step from the first to the second time does what the teacher's steps do."""
+        assert self.teacher is not None
+        assert isinstance(self.process, JointProcess)
+        sampler, network, law = self.teacher.sampler, self.teacher.denoiser, self.teacher.process
+        grid = sampler.grid(self.teacher_steps or self.teacher.num_steps).to(ends)
+        t, s = ends
+        inside = grid[(grid < t) & (grid > s)]
+        times = torch.cat([t[None], inside, s[None] if s > 0 else s.new_empty(0)])
+        state = sampler.walk(network, law, noisy, times, noise, network.prepare(context))
+        reached, then = state.batch, _rows(s, noisy)
+        if s == 0:  # the last estimate is what the teacher ends with
+            reached = law.step(reached, state.estimate, _rows(times[-1], noisy), then, noise, sampler.options)
+        return self.process.aim(noisy, reached, state.estimate, _rows(t, noisy), then)
+
+
+def _same_law(first: JointProcess, second: object, device: torch.device) -> bool:
+    """Whether two noise laws have the same fields and prior, and the same signal at all times."""
+    if not isinstance(second, JointProcess) or first.processes.keys() != second.processes.keys():
+        return False
+    mask = torch.ones(8, 8, dtype=torch.bool, device=device)
+    found = []
+    for law in (first, second):
+        start = law.prior(mask, MoleculeNoise(0, torch.arange(8, device=device)))
+        found.append(
+            [law.signal(torch.linspace(0.1, 0.9, 9, device=device)), *(getattr(start, name) for name in law.processes)]
+        )
+    return all(torch.equal(mine, its) for mine, its in zip(*found, strict=True))
+
+
+def _rows(t: Float[Tensor, ""], batch: MolBatch) -> Float[Tensor, " B"]:
+    """One time as a time per molecule."""
+    return t.expand(len(batch))
