@@ -380,7 +380,7 @@ def _train(name: str, arguments: list[str]) -> None:
         _call(name, evaluate_properties, arguments)
         return
     modules = {"fit-regressor": PropertyModule, "distill": DistillationModule}
-    run_trainer(["fit" if name in modules else name, *arguments], modules.get(name, DiffusionModule))
+    run_trainer(["fit" if name in modules else name, *arguments], modules.get(name, DiffusionModule), name)
 
 
 def _call(name: str, function: Callable[..., Any], arguments: list[str]) -> None:

@@ -39,10 +39,13 @@ def spec(config: Path) -> ModelSpec:
 
 
 def test_all_configs_are_there() -> None:
-    assert {path.stem for path in CONFIGS} >= {"qm9", "qm9_conditional", "qm9_edm", "qm9_tfn", "debug"}
+    assert {path.stem for path in CONFIGS} >= {"qm9", "qm9_conditional", "qm9_fast", "qm9_edm", "qm9_tfn", "debug"}
 
 
-@pytest.mark.parametrize("config", [c for c in CONFIGS if c.stem != "qm9_conditional"], ids=lambda path: path.stem)
+PLAIN = [config for config in CONFIGS if config.stem not in ("qm9_conditional", "qm9_fast")]
+
+
+@pytest.mark.parametrize("config", PLAIN, ids=lambda path: path.stem)
 def test_config_trains_and_samples(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOLDIFF_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
@@ -82,6 +85,16 @@ def test_models_of_properties_train_and_are_judged(
     assert set(scores["model"]) == {"gap", "Cv"}
     assert all(scores[row]["gap"] >= 0 for row in ("regressor", "model", "atoms_only", "random"))
     assert "this model" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("labelled_qm9")
+def test_the_bundled_model_is_distilled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = str(ROOT / "configs" / "qm9_fast.yaml")
+    main(["distill", "--config", config, "--data.batch_size", "4", "--data.limit", "12", *FEW, *LOGGED, *QUIET])
+    model = "runs/qm9_fast/checkpoints/last.ckpt"
+    main(["sample", "--model", model, "--num_samples", "2", "--num_atoms", "9", "--out", "new.sdf"])
+    assert [mol.GetProp("moldiff_num_steps") for mol in read_molecules("new.sdf")] == ["8", "8"]
 
 
 def test_debug_config_finds_its_data() -> None:

@@ -36,8 +36,12 @@ _NOISE = (  # warnings of Lightning that a user can do nothing about: what they 
 )
 
 
-def run_trainer(arguments: list[str], module: type[pl.LightningModule] = DiffusionModule) -> None:
+def run_trainer(
+    arguments: list[str], module: type[pl.LightningModule] = DiffusionModule, name: str | None = None
+) -> None:
     """Run `fit`, `validate` or `test`, the first of the arguments, with its options, for a kind of module.
+
+    `name`: what users call the command, if not so.
 
     Raises:
         FileNotFoundError: if a checkpoint or a data file is missing.
@@ -59,7 +63,7 @@ def run_trainer(arguments: list[str], module: type[pl.LightningModule] = Diffusi
                 save_config_kwargs={"config_filename": "fit.yaml", "overwrite": True},
                 parser_kwargs={
                     "prog": "moldiff",
-                    **{c: {"usage": f"moldiff {c} --config FILE [options]"} for c in TrainingCLI.subcommands()},
+                    **{c: {"usage": f"moldiff {name or c} --config FILE [options]"} for c in TrainingCLI.subcommands()},
                 },
                 args=arguments,
             )

@@ -13,6 +13,7 @@ from torch import Tensor
 from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.batch import MolBatch
 from moldiff.data.pocket_batch import ComplexBatch
+from moldiff.data.statistics import Statistics
 from moldiff.diffusion.frame import own_frame
 from moldiff.diffusion.joint import JointProcess
 from moldiff.diffusion.model import Model, read_model
@@ -98,16 +99,25 @@ class DistillationModule(DiffusionModule):
         self.teacher_path, self.teacher_steps, self.own_steps = teacher, teacher_steps, own_steps
         self.teacher: Model | None = None  # not a part of the network: checkpoints hold the student only
 
+    def build(self, statistics: Statistics) -> None:
+        """Make the network, if there is none, and calibrate the processes: by the teacher's data, once it is there."""
+        super().build(statistics if self.teacher is None else self.teacher.statistics)
+
+    def configure_model(self) -> None:
+        """Lightning's hook: load the teacher, and build as it is."""
+        if self._trainer is not None and self.teacher is None:
+            self.teacher = read_model(find_model(self.teacher_path))
+        super().configure_model()
+
     def on_fit_start(self) -> None:
-        """Lightning's hook: load the teacher."""
-        path = find_model(self.teacher_path)
-        self.teacher = read_model(path)
+        """Lightning's hook: move the teacher to the device, and see that it fits."""
+        assert self.teacher is not None
         self.teacher.denoiser.to(self.device).eval().requires_grad_(False)
         self.teacher.process.to(self.device)
         if not isinstance(self.process, JointProcess) or not _same_law(self.process, self.teacher.process, self.device):
             raise ValueError(
                 f"the student must have the noise law of its teacher, in terms of molecules: got other processes than "
-                f"those of {path}; take over the settings in its config.yaml"
+                f"those of {self.teacher_path}; take over the settings in its config.yaml"
             )
 
     def training_step(self, batch: MolBatch | ComplexBatch, batch_idx: int) -> Tensor:

@@ -92,6 +92,43 @@ def test_step_to_the_data_gives_the_estimate(
     torch.testing.assert_close(out[mask], expected[mask], atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("ends", [(1.0, 0.6), (0.7, 0.2), (0.3, 0.0)])
+def test_one_step_towards_the_aim_does_the_work_of_two(
+    process: Process,
+    ends: tuple[float, float],
+    mask: Tensor,
+    noise: StreamNoise,
+    clean_field: Field,
+    true_estimate: Field,
+) -> None:
+    """Of real values. The aim of classes is the last estimate, which is as good a target of the loss as a class."""
+    t, middle, s = (torch.full((3,), x) for x in (ends[0], sum(ends) / 2, ends[1]))
+    noisy = process.corrupt(clean_field(process, mask), t, mask, noise)
+    estimates = [(1 + k) * true_estimate(process, clean_field(process, mask)) for k in (0.1, 0.3)]
+    way = process.step(noisy, estimates[0], t, middle, mask, noise, StepOptions())
+    way = process.step(way, estimates[1], middle, s, mask, noise, StepOptions())
+    aim = process.aim(noisy, way, estimates[1], t, s)
+    if isinstance(process, CategoricalProcess):
+        assert torch.equal(aim, estimates[1])
+        return
+    there = process.step(noisy, aim, t, s, mask, noise, StepOptions())
+    torch.testing.assert_close(there[mask], way[mask], atol=1e-5, rtol=1e-4)
+
+
+def test_estimates_are_targets_of_the_loss(
+    process: Process, mask: Tensor, noise: StreamNoise, clean_field: Field, true_estimate: Field
+) -> None:
+    """A clean estimate that is certain counts as the clean field; of two, equally likely, the loss is the mean."""
+    clean, t = clean_field(process, mask), torch.full((3,), 0.5)
+    noisy = process.corrupt(clean, t, mask, noise)
+    sure, other = true_estimate(process, clean), true_estimate(process, clean).flip(-1)
+    output = torch.randn(sure.shape)
+    losses = [process.loss(output, target, noisy, t, mask) for target in (clean, sure, other, (sure + other) / 2)]
+    torch.testing.assert_close(losses[0], losses[1])
+    if isinstance(process, CategoricalProcess):
+        torch.testing.assert_close(losses[3], (losses[1] + losses[2]) / 2)
+
+
 @pytest.mark.parametrize("options", [StepOptions(), StepOptions(0.5), StepOptions(1.0, posterior=True)])
 @pytest.mark.parametrize(("t", "s"), [(0.9, 0.6), (0.4, 0.1), (1.0, 0.3)])
 def test_step_with_the_true_estimate_keeps_the_law(

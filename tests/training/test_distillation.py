@@ -1,0 +1,114 @@
+"""Distillation from the config to molecules in few steps."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from moldiff.chem.files import read_molecules
+from moldiff.cli import main
+from moldiff.data import SDFDataModule
+from moldiff.diffusion import CategoricalProcess, EulerSampler, GaussianProcess, MultistepSampler, StreamNoise
+from moldiff.diffusion.frame import centre
+from moldiff.diffusion.model import read_model
+from moldiff.models import EquivariantGraphTransformer
+from moldiff.training import DistillationModule
+
+pytestmark = pytest.mark.filterwarnings("ignore:::pytorch_lightning", "ignore:::lightning_fabric")
+
+FIELDS = ("atom_types", "charges", "bond_types")
+Distill = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def distill(root: Path, molecules: Path, trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Distill:
+    """`distill(*options)` in a new folder, which is given back, from the tiny model as teacher."""
+    config = yaml.safe_load((root / "tests" / "training" / "tiny.yaml").read_text(encoding="utf-8"))
+    del config["likelihood"]
+    config["model"] |= {"num_steps": 2, "teacher": str(trained / "checkpoints" / "last.ckpt")}
+    config["data"]["init_args"]["path"] = str(molecules)
+
+    def run(*options: str) -> Path:
+        folder = tmp_path_factory.mktemp("distilled")
+        (folder / "fast.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            main(["distill", "--config", "fast.yaml", *options])
+        return folder
+
+    return run
+
+
+def module(teacher: Path, **settings: object) -> DistillationModule:
+    """A student of the tiny model, which has not learnt yet."""
+    known = read_model(teacher)
+    sizes = {"width": 16, "pair_width": 8, "vector_channels": 4, "num_heads": 2, "num_blocks": 2, "num_bases": 4}
+    laws = {"pos": GaussianProcess(), **{name: CategoricalProcess() for name in FIELDS}}
+    student = DistillationModule(
+        lambda vocabulary: EquivariantGraphTransformer(vocabulary, **sizes), laws, teacher, **settings
+    )
+    student.build(known.statistics)
+    student.denoiser.load_state_dict(known.denoiser.state_dict())
+    return student
+
+
+@pytest.fixture
+def teacher(trained: Path) -> Path:
+    return trained / "checkpoints" / "last.ckpt"
+
+
+def test_a_student_that_makes_the_teacher_s_step_has_nothing_to_learn(teacher: Path, molecules: Path) -> None:
+    """If both ask the same network once from one time to the next, and the last estimate is taken over."""
+    student = module(teacher, num_steps=1, own_steps=0, sampler=EulerSampler())
+    student.teacher = read_model(teacher)
+    student.on_fit_start()
+    object.__setattr__(student.teacher, "num_steps", 1)  # one estimate at t = 1, and that is all
+    clean = centre(next(iter(SDFDataModule(molecules, batch_size=8).train_dataloader())))
+    losses = student.taught(clean, StreamNoise(torch.Generator().manual_seed(0)))
+    assert losses["pos"].max() < 1e-8
+    assert {name: loss.shape for name, loss in losses.items()} == dict.fromkeys(("pos", *FIELDS), (8,))
+    assert all(weight.grad is None for weight in student.teacher.denoiser.parameters())
+    sum(loss.sum() for loss in losses.values()).backward()
+    assert student.denoiser.node_out.weight.grad is not None
+
+
+def test_distilled_resumed_and_drawn(distill: Distill, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = distill()
+    checkpoints = whole / "checkpoints"
+    resumed = distill("--ckpt_path", str(checkpoints / "epoch=1-step=5.ckpt"))
+    states = [
+        torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for folder in (whole, resumed)
+    ]
+    assert states[0].keys() == states[1].keys()
+    assert not any("teacher" in name for name in states[0])
+    for name, value in states[0].items():
+        torch.testing.assert_close(value, states[1][name])
+    monkeypatch.chdir(whole)
+    main(["export", "--checkpoint", "checkpoints/last.ckpt", "--out", "model"])
+    assert read_model(whole / "model").num_steps == 2
+    main(["sample", "--model", "model", "--num_samples", "3", "--num_atoms", "5", "--out", "new.sdf"])
+    assert {mol.GetProp("moldiff_num_steps") for mol in read_molecules("new.sdf")} == {"2"}
+
+
+def test_what_a_student_cannot_be_taught(
+    distill: Distill, teacher: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="deterministic first-order steps: got MultistepSampler"):
+        module(teacher, sampler=MultistepSampler())
+    with pytest.raises(ValueError, match="deterministic first-order steps"):
+        module(teacher, sampler=EulerSampler(stochasticity=0.5))
+    with pytest.raises(ValueError, match="more steps than the student: got 8 and 8"):
+        module(teacher, teacher_steps=8)
+    with pytest.raises(ValueError, match="own_steps must be at least 0: got -1"):
+        module(teacher, own_steps=-1)
+    for options, message in (
+        (("--model.processes.pos.init_args.scale", "3.0"), "the noise law of its teacher"),
+        (("--model.teacher", str(tmp_path / "none")), "expected one of the bundled models"),
+        (("--model.denoiser.init_args.width", "24"), "are of another network"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            distill(*options)
+        assert stop.value.code == 2
+        assert message in capsys.readouterr().err
