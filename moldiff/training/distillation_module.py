@@ -44,7 +44,7 @@ class DistillationModule(DiffusionModule):
         sampler: Sampler | None = None,
         num_steps: int = 8,
         teacher_steps: int | None = None,
-        own_steps: int = 2,
+        own_steps: int = 8,
         lr: float = 1e-3,
         weight_decay: float = 0.0,
         warmup_steps: int = 50,
@@ -62,7 +62,8 @@ class DistillationModule(DiffusionModule):
             sampler: how the student draws molecules: an `EulerSampler` without stochasticity.
             num_steps: of the student.
             teacher_steps: whose times the teacher goes through; its default number if not given.
-            own_steps: how many steps of its own the student takes from noisy data, before it is taught.
+            own_steps: how many steps of its own the student takes at most, from noisy data, before it is taught; as
+                many as it has: from pure noise. More of them take longer, and teach it to mend more of its errors.
             lr: learning rate of Muon; AdamW takes half of it.
             weight_decay: decoupled weight decay.
             warmup_steps: steps of linear warm-up.
