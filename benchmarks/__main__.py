@@ -23,7 +23,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3, help="repeats of what is compared")
-    parser.add_argument("--few_steps", type=int, default=30, help="the smaller number of sampling steps")
+    parser.add_argument("--few_steps", type=int, default=20, help="the smaller number of sampling steps")
     parser.add_argument("--quick", action="store_true", help="little of everything: to see that it runs")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for speed.json, speed.md and speed.png")
     args = parser.parse_args()

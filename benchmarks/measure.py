@@ -18,6 +18,7 @@ import torch
 
 from benchmarks.contenders import Contender, contenders
 from benchmarks.profile import matrix_throughput, operations, shares
+from benchmarks.report import DISTILLED
 from benchmarks.training_step import Trainer
 from moldiff.chem.files import MoleculeWriter
 from moldiff.data import QM9DataModule
@@ -63,14 +64,18 @@ def curves(fast: Contender, full: Contender, steps: int, batch_size: int = 32) -
 def sampling(cases: dict[str, Contender], repeats: int, few_steps: int, count: int) -> dict[str, list[float]]:
     """Molecules per second from the prior to a written SDF file, in each repeat, in turns.
 
-    The bundled model draws `count` molecules of QM9's sizes with all its steps, and again with `few_steps`. The others'
-    time per step is the difference between drawing with 3 and with 1 step, times their number of steps.
+    The bundled model draws `count` molecules of QM9's sizes with all its steps, and again with `few_steps`, and so does
+    its distilled form with its own. The others' time per step is the difference between drawing with 3 and with 1 step, times their number of steps.
     """
-    generator = MoleculeGenerator.from_pretrained("qm9")
-    steps = {"default": generator.model.num_steps, f"default, {few_steps} steps": few_steps}
+    whole, fast = (MoleculeGenerator.from_pretrained(name) for name in ("qm9", DISTILLED))
+    drawn = {
+        "default": (whole, whole.model.num_steps),
+        f"default, {few_steps} steps": (whole, few_steps),
+        DISTILLED: (fast, fast.model.num_steps),
+    }
     rates: dict[str, list[float]] = {}
     for repeat in range(repeats + 1):  # the first warms up
-        for key, num_steps in steps.items():
+        for key, (generator, num_steps) in drawn.items():
             seconds = _to_file(generator, count if repeat else 10, num_steps, repeat)
             rates.setdefault(key, []).append(count / seconds)
         for key, case in cases.items():

@@ -6,6 +6,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+DISTILLED = "qm9_fast"
+
 
 def ratios(results: dict[str, Any], part: str, above: str, below: str) -> list[float]:
     """Rates of one contender over those of another, repeat by repeat."""
@@ -20,7 +22,7 @@ def spread(values: list[float]) -> str:
 def table(results: dict[str, Any]) -> str:
     """Markdown."""
     machine, few = results["machine"], f"default, {results['few_steps']} steps"
-    names = {**results["names"], "default": "default network, 50 steps", few: few}
+    names = {**results["names"], "default": "default network, 50 steps", few: few, DISTILLED: f"`{DISTILLED}`"}
     repeats = len(results["training"]["default"])
     lines = [
         f"{machine['processor']}, {machine['threads']} thread(s) of {machine['cores']} cores, load {machine['load']}, "
@@ -29,13 +31,17 @@ def table(results: dict[str, Any]) -> str:
         "| molecules per second | training | sampling, prior to SDF |",
         "|---|---|---|",
     ]
-    for key in ("default", few, "compiled", "full", "tfn", "egnn", "edm"):
+    measured = {key for part in ("training", "sampling") for key in results[part]}
+    for key in ("default", few, DISTILLED, "compiled", "full", "tfn", "egnn", "edm"):
+        if key not in measured:
+            continue
         cells = [spread(results[p][key]) if key in results[p] else "" for p in ("training", "sampling")]
         lines.append(f"| {names[key]} | {cells[0]} | {cells[1]} |")
     lines += ["", "| times faster | ratio |", "|---|---|"]
     pairs = (
         ("sampling, default against EDM's network in EDM's form", "sampling", "default", "edm"),
         (f"sampling, {few}, against the same", "sampling", few, "edm"),
+        (f"sampling, `{DISTILLED}`, against the same", "sampling", DISTILLED, "edm"),
         ("sampling, default against EDM's network in this package's form", "sampling", "default", "egnn"),
         ("training, default against its N × N float32 form", "training", "default", "full"),
         ("training, default compiled, against the same", "training", "compiled", "full"),

@@ -87,7 +87,7 @@ class MoleculeGenerator:
         seed: int = 0,
         num_steps: int | None = None,
         num_atoms: int | Sequence[int] | None = None,
-        batch_size: int = 64,
+        batch_size: int = 128,
         progress: bool = True,
         **conditions: Unpack[Conditions],
     ) -> Samples:
@@ -124,7 +124,7 @@ class MoleculeGenerator:
         seed: int = 0,
         num_steps: int | None = None,
         num_atoms: int | Sequence[int] | None = None,
-        batch_size: int = 64,
+        batch_size: int = 128,
         progress: bool = True,
         part: Part = ALL,
         **conditions: Unpack[Conditions],
@@ -152,7 +152,7 @@ class MoleculeGenerator:
         noise_level: float = 0.5,
         seed: int = 0,
         num_steps: int | None = None,
-        batch_size: int = 64,
+        batch_size: int = 128,
         progress: bool = True,
         **conditions: Unpack[Conditions],
     ) -> Iterator[Generation]:

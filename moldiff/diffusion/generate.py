@@ -49,7 +49,7 @@ def generate(
     seed: int = 0,
     num_steps: int | None = None,
     num_atoms: int | Sequence[int] | None = None,
-    batch_size: int = 64,
+    batch_size: int = 128,
     bfloat16: bool = False,
     part: Part = ALL,
     **conditions: Unpack[Conditions],

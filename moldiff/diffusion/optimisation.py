@@ -62,7 +62,7 @@ def optimise(
     noise_level: float,
     seed: int = 0,
     num_steps: int | None = None,
-    batch_size: int = 64,
+    batch_size: int = 128,
     bfloat16: bool = False,
     **conditions: Unpack[Conditions],
 ) -> Iterator[Generation]:

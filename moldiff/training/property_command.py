@@ -26,7 +26,7 @@ def evaluate_properties(
     properties: str | None = None,
     num_steps: int | None = None,
     seed: int = 0,
-    batch_size: int = 64,
+    batch_size: int = 128,
     device: str | None = None,
     precision: Precision = "auto",
     particles: int | None = None,

@@ -70,7 +70,7 @@ def score_properties(
     properties: Sequence[str] | None = None,
     seed: int = 0,
     num_steps: int | None = None,
-    batch_size: int = 64,
+    batch_size: int = 128,
     bfloat16: bool = False,
     particles: int | None = None,
 ) -> TargetScores:

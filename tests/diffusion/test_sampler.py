@@ -1,6 +1,7 @@
 """Laws of all samplers."""
 
 from collections.abc import Callable
+from copy import copy
 
 import pytest
 import torch
@@ -142,6 +143,26 @@ def test_molecules_do_not_depend_on_the_batch(sampler: Sampler, network: Denoise
         assert torch.equal(alone.atom_types[0], together.atom_types[row, :n])
         assert torch.equal(alone.charges[0], together.charges[row, :n])
         assert torch.equal(alone.bond_types[0], together.bond_types[row, :pairs])
+
+
+@pytest.mark.usefixtures("double")
+def test_a_walk_in_parts_is_a_whole_walk(sampler: Sampler, network: Denoiser, statistics: Statistics) -> None:
+    """If it goes on from where it came to, with the estimate before; second-order steps know one time less."""
+    process, times = joint(statistics, "flow"), sampler.grid(5)[:-1]
+    mask, noise = torch.arange(6) < torch.tensor(SIZES)[:, None], MoleculeNoise(3, torch.arange(len(SIZES)))
+    if not isinstance(sampler, EulerSampler):
+        times = times[:2]
+    with torch.no_grad():
+        x = process.prior(mask, noise)
+        whole = sampler.walk(network, process, x, times, copy(noise))
+        for k in range(len(times) - 1):
+            start = Context(previous=None if k == 0 else part.previous)
+            part = sampler.walk(network, process, x, times[k : k + 2], noise, start)
+            x = part.batch
+    assert whole.time == part.time == times[-1]
+    torch.testing.assert_close(part.batch.pos, whole.batch.pos)
+    assert torch.equal(part.batch.bond_types, whole.batch.bond_types)
+    torch.testing.assert_close(part.estimate.pos, whole.estimate.pos)
 
 
 def test_earlier_estimates_are_handed_on(sampler: Sampler, clean: MolBatch, statistics: Statistics) -> None:
