@@ -65,7 +65,8 @@ def sampling(cases: dict[str, Contender], repeats: int, few_steps: int, count: i
     """Molecules per second from the prior to a written SDF file, in each repeat, in turns.
 
     The bundled model draws `count` molecules of QM9's sizes with all its steps, and again with `few_steps`, and so does
-    its distilled form with its own. The others' time per step is the difference between drawing with 3 and with 1 step, times their number of steps.
+    its distilled form with its own. The others' time per step is the difference between drawing with 3 and with 1 step,
+    times their number of steps.
     """
     whole, fast = (MoleculeGenerator.from_pretrained(name) for name in ("qm9", DISTILLED))
     drawn = {
