@@ -97,6 +97,26 @@ def test_the_bundled_model_is_distilled(tmp_path: Path, monkeypatch: pytest.Monk
     assert [mol.GetProp("moldiff_num_steps") for mol in read_molecules("new.sdf")] == ["8", "8"]
 
 
+@pytest.mark.usefixtures("labelled_qm9")
+def test_a_guided_model_of_properties_is_distilled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The student is asked for properties in one pass, and answers to them."""
+    monkeypatch.chdir(tmp_path)
+    config, own = (
+        yaml.safe_load((ROOT / "configs" / f"qm9_{name}.yaml").read_text()) for name in ("fast", "conditional")
+    )
+    few = ("--data.batch_size", "4", "--data.limit", "12", *FEW, *LOGGED, *QUIET)
+    main(["fit", "--config", str(ROOT / "configs" / "qm9_conditional.yaml"), *few])
+    config["model"] |= {"teacher": "runs/qm9_conditional/checkpoints/last.ckpt", "guidance_scale": 2.0}
+    config["model"] |= {key: own["model"][key] for key in ("denoiser", "processes")}
+    Path("asked.yaml").write_text(yaml.safe_dump(config))
+    main(["distill", "--config", "asked.yaml", *few])
+    common = ("--model", "runs/qm9_fast/checkpoints/last.ckpt", "--num_samples", "1", "--num_atoms", "9")
+    for gap in ("15", "22"):
+        main(["sample", *common, f"--properties.gap={gap}", "--out", f"{gap}.sdf"])
+    texts = [Path(f"{gap}.sdf").read_text().split("M  END")[0] for gap in ("15", "22")]
+    assert texts[0] != texts[1]
+
+
 def test_debug_config_finds_its_data() -> None:
     settings = yaml.safe_load((ROOT / "configs" / "debug.yaml").read_text(encoding="utf-8"))
     assert ROOT / settings["data"]["init_args"]["path"] == MOLECULES

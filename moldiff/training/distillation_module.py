@@ -14,6 +14,7 @@ from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.batch import MolBatch
 from moldiff.data.pocket_batch import ComplexBatch
 from moldiff.data.statistics import Statistics
+from moldiff.diffusion.classifier_free import GuidedDenoiser
 from moldiff.diffusion.frame import own_frame
 from moldiff.diffusion.joint import JointProcess
 from moldiff.diffusion.model import Model, read_model
@@ -45,6 +46,7 @@ class DistillationModule(DiffusionModule):
         num_steps: int = 8,
         teacher_steps: int | None = None,
         own_steps: int = 8,
+        guidance_scale: float = 1.0,
         lr: float = 1e-3,
         weight_decay: float = 0.0,
         warmup_steps: int = 50,
@@ -64,6 +66,8 @@ class DistillationModule(DiffusionModule):
             teacher_steps: whose times the teacher goes through; its default number if not given.
             own_steps: how many steps of its own the student takes at most, from noisy data, before it is taught; as
                 many as it has: from pure noise. More of them take longer, and teach it to mend more of its errors.
+            guidance_scale: how far the teacher follows properties that are asked for (see `GuidedDenoiser`); the
+                student learns to do so by itself, at the cost of one network (Meng 2023).
             lr: learning rate of Muon; AdamW takes half of it.
             weight_decay: decoupled weight decay.
             warmup_steps: steps of linear warm-up.
@@ -87,7 +91,11 @@ class DistillationModule(DiffusionModule):
             seed=seed,
         )
         self.save_hyperparameters()
-        for name, value, least in (("num_steps", num_steps, 1), ("own_steps", own_steps, 0)):
+        for name, value, least in (
+            ("num_steps", num_steps, 1),
+            ("own_steps", own_steps, 0),
+            ("guidance_scale", guidance_scale, 0),
+        ):
             if value < least:
                 raise ValueError(f"{name} must be at least {least}: got {value}")
         if teacher_steps is not None and teacher_steps <= num_steps:
@@ -98,6 +106,7 @@ class DistillationModule(DiffusionModule):
                 "EulerSampler with stochasticity 0"
             )
         self.teacher_path, self.teacher_steps, self.own_steps = teacher, teacher_steps, own_steps
+        self.guidance_scale = guidance_scale
         self.teacher: Model | None = None  # not a part of the network: checkpoints hold the student only
 
     def build(self, statistics: Statistics) -> None:
@@ -119,6 +128,12 @@ class DistillationModule(DiffusionModule):
             raise ValueError(
                 f"the student must have the noise law of its teacher, in terms of molecules: got other processes than "
                 f"those of {self.teacher_path}; take over the settings in its config.yaml"
+            )
+
+        if self.guidance_scale != 1 and not self.denoiser.properties:
+            raise ValueError(
+                f"only a teacher that reads properties can be guided: got guidance_scale = {self.guidance_scale:g}; "
+                "leave it out"
             )
 
     def training_step(self, batch: MolBatch | ComplexBatch, batch_idx: int) -> Tensor:
@@ -163,6 +178,8 @@ class DistillationModule(DiffusionModule):
         assert self.teacher is not None
         assert isinstance(self.process, JointProcess)
         sampler, network, law = self.teacher.sampler, self.teacher.denoiser, self.teacher.process
+        if self.guidance_scale != 1:
+            network = GuidedDenoiser(network, self.guidance_scale)
         grid = sampler.grid(self.teacher_steps or self.teacher.num_steps).to(ends)
         t, s = ends
         inside = grid[(grid < t) & (grid > s)]

@@ -105,6 +105,7 @@ def test_what_a_student_cannot_be_taught(
         module(teacher, own_steps=-1)
     for options, message in (
         (("--model.processes.pos.init_args.scale", "3.0"), "the noise law of its teacher"),
+        (("--model.guidance_scale", "2"), "only a teacher that reads properties can be guided"),
         (("--model.teacher", str(tmp_path / "none")), "expected one of the bundled models"),
         (("--model.denoiser.init_args.width", "24"), "are of another network"),
     ):
