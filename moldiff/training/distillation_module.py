@@ -98,8 +98,6 @@ class DistillationModule(DiffusionModule):
         ):
             if value < least:
                 raise ValueError(f"{name} must be at least {least}: got {value}")
-        if teacher_steps is not None and teacher_steps <= num_steps:
-            raise ValueError(f"the teacher must take more steps than the student: got {teacher_steps} and {num_steps}")
         if not isinstance(self.sampler, EulerSampler) or self.sampler.options.stochasticity:
             raise ValueError(
                 f"a student is taught deterministic first-order steps: got {type(self.sampler).__name__}; give an "
@@ -124,6 +122,12 @@ class DistillationModule(DiffusionModule):
         assert self.teacher is not None
         self.teacher.denoiser.to(self.device).eval().requires_grad_(False)
         self.teacher.process.to(self.device)
+        many = self.teacher_steps or self.teacher.num_steps
+        if many <= self.num_steps:
+            raise ValueError(
+                f"the teacher must take more steps than the student: got {many} and {self.num_steps}; give a larger "
+                "teacher_steps, or a smaller num_steps"
+            )
         if not isinstance(self.process, JointProcess) or not _same_law(self.process, self.teacher.process, self.device):
             raise ValueError(
                 f"the student must have the noise law of its teacher, in terms of molecules: got other processes than "
