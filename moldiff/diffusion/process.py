@@ -99,7 +99,7 @@ class Process(Configured, nn.Module, ABC):
         t: Float[Tensor, " B"],
         mask: Bool[Tensor, "B L"],
     ) -> Float[Tensor, " B"]:
-        """Loss of each molecule, averaged over its entries, with its weight."""
+        """Loss of each molecule, averaged over its entries, with its weight; in distillation `clean` is an `aim`."""
 
     def aim(
         self,

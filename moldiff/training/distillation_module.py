@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -90,7 +91,6 @@ class DistillationModule(DiffusionModule):
             on_bad_batch=on_bad_batch,
             seed=seed,
         )
-        self.save_hyperparameters()
         for name, value, least in (
             ("num_steps", num_steps, 1),
             ("own_steps", own_steps, 0),
@@ -133,7 +133,6 @@ class DistillationModule(DiffusionModule):
                 f"the student must have the noise law of its teacher, in terms of molecules: got other processes than "
                 f"those of {self.teacher_path}; take over the settings in its config.yaml"
             )
-
         if self.guidance_scale != 1 and not self.denoiser.properties:
             raise ValueError(
                 f"only a teacher that reads properties can be guided: got guidance_scale = {self.guidance_scale:g}; "
@@ -196,16 +195,15 @@ class DistillationModule(DiffusionModule):
 
 
 def _same_law(first: JointProcess, second: object, device: torch.device) -> bool:
-    """Whether two noise laws have the same fields and prior, and the same signal at all times."""
+    """Whether two noise laws have the same fields, and give the same noise at the same times."""
     if not isinstance(second, JointProcess) or first.processes.keys() != second.processes.keys():
         return False
-    mask = torch.ones(8, 8, dtype=torch.bool, device=device)
-    found = []
+    mask, t = torch.ones(8, 64, dtype=torch.bool, device=device), torch.linspace(0.1, 1, 8, device=device)
+    classes, found = torch.zeros_like(mask, dtype=torch.int64), []
     for law in (first, second):
-        start = law.prior(mask, MoleculeNoise(0, torch.arange(8, device=device)))
-        found.append(
-            [law.signal(torch.linspace(0.1, 0.9, 9, device=device)), *(getattr(start, name) for name in law.processes)]
-        )
+        noise, parts = MoleculeNoise(0, torch.arange(8, device=device)), dict[str, Any](law.processes.items())
+        noisy = [part.corrupt(classes, t, mask, noise) for name, part in parts.items() if name != "pos"]
+        found.append([law.signal(t), parts["pos"].prior(mask, noise), *noisy])
     return all(torch.equal(mine, its) for mine, its in zip(*found, strict=True))
 
 

@@ -147,11 +147,11 @@ def test_molecules_do_not_depend_on_the_batch(sampler: Sampler, network: Denoise
 
 @pytest.mark.usefixtures("double")
 def test_a_walk_in_parts_is_a_whole_walk(sampler: Sampler, network: Denoiser, statistics: Statistics) -> None:
-    """If it goes on from where it came to, with the estimate before; second-order steps know one time less."""
+    """If it goes on from where it came to, with the estimate before."""
+    if isinstance(sampler, MultistepSampler):
+        pytest.skip("a step needs the time of the estimate before, too")
     process, times = joint(statistics, "flow"), sampler.grid(5)[:-1]
     mask, noise = torch.arange(6) < torch.tensor(SIZES)[:, None], MoleculeNoise(3, torch.arange(len(SIZES)))
-    if not isinstance(sampler, EulerSampler):
-        times = times[:2]
     with torch.no_grad():
         x = process.prior(mask, noise)
         whole = sampler.walk(network, process, x, times, copy(noise))

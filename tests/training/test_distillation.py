@@ -1,6 +1,7 @@
 """Distillation from the config to molecules in few steps."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,17 @@ def test_a_student_that_makes_the_teacher_s_step_has_nothing_to_learn(teacher: P
     assert student.denoiser.node_out.weight.grad is not None
 
 
+def test_settings_made_in_python_are_kept_as_a_config(teacher: Path) -> None:
+    """So that such a student can be exported: its hyper-parameters are plain, those of the teacher among them."""
+    laws = {"pos": GaussianProcess(), **{name: CategoricalProcess() for name in FIELDS}}
+    network = partial(EquivariantGraphTransformer, width=16, num_heads=2)
+    student = DistillationModule(network, laws, teacher, sampler=EulerSampler(jump_rate=8.0), own_steps=3)
+    assert student.is_config
+    assert student.hparams["denoiser"]["init_args"] == {"width": 16, "num_heads": 2}
+    assert student.hparams["sampler"]["init_args"] == {"jump_rate": 8.0}
+    assert (student.hparams["teacher"], student.hparams["own_steps"]) == (str(teacher), 3)
+
+
 def test_distilled_resumed_and_drawn(distill: Distill, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = distill()
     checkpoints = whole / "checkpoints"
@@ -106,6 +118,7 @@ def test_what_a_student_cannot_be_taught(
         (("--model.teacher_steps", "2"), "more steps than the student: got 2 and 2"),
         (("--model.num_steps", "4"), "more steps than the student: got 4 and 4"),
         (("--model.guidance_scale", "2"), "only a teacher that reads properties can be guided"),
+        (("--model.processes.bond_types.init_args.schedule", "CosineSchedule"), "the noise law of its teacher"),
         (("--model.teacher", str(tmp_path / "none")), "expected one of the bundled models"),
         (("--model.denoiser.init_args.width", "24"), "are of another network"),
     ):
