@@ -60,6 +60,19 @@ def _centre(mol: Chem.Mol) -> np.ndarray:
     return np.asarray(mol.GetConformer().GetPositions()).mean(0)
 
 
+def by_size(out: Path, names: list[str]) -> dict[str, float]:
+    """Shares of the requested molecules that are valid, by heavy atoms; and of the valid ones that hold phosphorus."""
+    drawn = [mol for name in names for mol in read_molecules(out / f"{name}.sdf") if mol is not None]
+    valid = [bool(mol.GetIntProp("moldiff_valid")) for mol in drawn]
+    shares = {}
+    for low, high in ((0, 20), (20, 30), (30, 1000)):
+        inside = [ok for mol, ok in zip(drawn, valid, strict=True) if low <= mol.GetNumHeavyAtoms() < high]
+        if inside:
+            shares[f"valid, from {low} heavy atoms"] = float(np.mean(inside))
+    phosphorus = [any(a.GetAtomicNum() == 15 for a in m.GetAtoms()) for m, ok in zip(drawn, valid, strict=True) if ok]
+    return {**shares, "with phosphorus": float(np.mean(phosphorus))} if phosphorus else shares
+
+
 def summary(out: Path, names: list[str]) -> dict[str, Any]:
     """The table over pockets, with diversity, seconds and the energies elsewhere, which `PocketSummary` lacks."""
     reports = [PocketReport.from_dict(json.loads((out / f"{name}.json").read_text())) for name in names]
@@ -75,7 +88,13 @@ def summary(out: Path, names: list[str]) -> dict[str, Any]:
     }
     for name, value in means.items():
         print(f"{name}: mean {value.mean:.2f}, median {value.median:.2f} over {value.count} pockets")
-    return {**table.to_dict(), **{name: {"mean": v.mean, "median": v.median} for name, v in means.items()}}
+    shares = by_size(out, names)
+    print(", ".join(f"{name}: {100 * share:.0f} %" for name, share in shares.items()))
+    return {
+        **table.to_dict(),
+        "by_size": shares,
+        **{name: {"mean": v.mean, "median": v.median} for name, v in means.items()},
+    }
 
 
 def main() -> None:
