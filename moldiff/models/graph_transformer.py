@@ -47,6 +47,7 @@ class EquivariantGraphTransformer(Denoiser):
         pocket_encoder: PocketEncoder | None = None,
         num_pocket_neighbours: int = 24,
         properties: Sequence[str] = (),
+        composition: bool = False,
     ) -> None:
         """Sizes of the network.
 
@@ -65,6 +66,8 @@ class EquivariantGraphTransformer(Denoiser):
             num_pocket_neighbours: nearest pocket nodes that an atom sees in each block.
             properties: names of properties that molecules may be asked to have, such as gap and mu of QM9. Until it is
                 trained, the network heeds them not.
+            composition: whether every atom reads the counts of elements, charges and bonds of its whole molecule, as they
+                are and as they were last estimated: what valence and most properties hang on.
         """
         super().__init__()
         if width % num_heads:
@@ -77,6 +80,7 @@ class EquivariantGraphTransformer(Denoiser):
         self.basis = GaussianBasis(num_bases, cutoff=8.6 / length_scale)
         self.node_in = nn.Linear(2 * k + q + 2, width)
         self.pair_in = nn.Linear(2 * r + 2 * num_bases, pair_width)
+        self.composition_in = nn.Linear(2 * k + q + 2 * r, width, bias=False) if composition else None
         self.vector_in = nn.Parameter(torch.stack([torch.ones(vector_channels), 0.5 * torch.randn(vector_channels)]))
         self.blocks = nn.ModuleList(
             GraphTransformerBlock(width, pair_width, vector_channels, num_heads, expansion) for _ in range(num_blocks)
@@ -177,6 +181,9 @@ class EquivariantGraphTransformer(Denoiser):
         v = now * self.vector_in[0] + before * self.vector_in[1]
         bonds = as_features(noisy.bond_types, pos, self.num_bonds, p).transpose(0, 1)
         old_bonds = as_features(old.bond_types, pos, self.num_bonds, p).transpose(0, 1)
+        if self.composition_in is not None:
+            counts = _counts([elements, charges, old_elements], [bonds, old_bonds], tables)
+            s = s + self.composition_in(counts).to(s.dtype)
         e = self.pair_in(torch.cat([bonds, old_bonds, self._bases(now, tables), self._bases(before, tables)], -1))
         return s, v, e
 
@@ -184,3 +191,13 @@ class EquivariantGraphTransformer(Denoiser):
         """Gaussian bases of the distances of all pairs."""
         out: Tensor = self.basis(torch.sqrt(square(tables.difference(pos)) + EPSILON).squeeze(-1))
         return out
+
+
+def _counts(atoms: list[Tensor], pairs: list[Tensor], tables: AtomFirst) -> Float[Tensor, "B K"]:
+    """Features of atoms (B, N, K) and of pairs (P, B, K), added up over each molecule, in units of ten."""
+    x, y = torch.cat(atoms, -1).transpose(0, 1), torch.cat(pairs, -1)
+    if tables.atoms is not None:
+        x = x * tables.atoms
+    if tables.pairs is not None:
+        y = y * tables.pairs
+    return torch.cat([x.sum(0), y.sum(0)], -1) / 10
