@@ -71,14 +71,18 @@ def read_weights(path: Path, network: str = "denoiser") -> dict[str, Tensor]:
 def load_weights(denoiser: nn.Module, path: Path, may_lack: Sequence[str] = ()) -> None:
     """Put the weights of a model into a network of the same shape.
 
-    Weights whose names begin with one of `may_lack` stay as they are if the model has none of them, which is logged.
+    Weights whose names begin with one of `may_lack` stay as they are if the model has none that begin so, which is logged.
     """
     weights = read_weights(path)
-    lacking = {k: v for k, v in denoiser.state_dict().items() if k.startswith(tuple(may_lack)) and k not in weights}
-    if lacking and not any(name.startswith(tuple(may_lack)) for name in weights):
-        parts = ", ".join(sorted({name.split(".")[0] for name in lacking}))
-        _logger.warning("the model at %s has no weights for %s: they begin without effect", path, parts)
-        weights = {**weights, **lacking}
+    new = {}
+    for part in may_lack:
+        own = {name: value for name, value in denoiser.state_dict().items() if name.startswith(part)}
+        if own and not any(name.startswith(part) for name in weights):
+            new[part.rstrip(".")] = own
+    if new:
+        _logger.warning("the model at %s has no weights for %s: they begin without effect", path, ", ".join(sorted(new)))
+    for values in new.values():
+        weights = {**weights, **values}
     put_weights(weights, denoiser, path)
 
 

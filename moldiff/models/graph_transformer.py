@@ -30,8 +30,6 @@ class EquivariantGraphTransformer(Denoiser):
     included.
     """
 
-    optional = ("property_embedding.", "property_layers.")
-
     def __init__(
         self,
         vocabulary: Vocabulary,
@@ -81,6 +79,8 @@ class EquivariantGraphTransformer(Denoiser):
         self.node_in = nn.Linear(2 * k + q + 2, width)
         self.pair_in = nn.Linear(2 * r + 2 * num_bases, pair_width)
         self.composition_in = nn.Linear(2 * k + q + 2 * r, width, bias=False) if composition else None
+        if self.composition_in is not None:
+            nn.init.zeros_(self.composition_in.weight)
         self.vector_in = nn.Parameter(torch.stack([torch.ones(vector_channels), 0.5 * torch.randn(vector_channels)]))
         self.blocks = nn.ModuleList(
             GraphTransformerBlock(width, pair_width, vector_channels, num_heads, expansion) for _ in range(num_blocks)
@@ -101,6 +101,9 @@ class EquivariantGraphTransformer(Denoiser):
         self.norm_pair = nn.LayerNorm(pair_width)
         self.pair_out = nn.Sequential(nn.Linear(pair_width, pair_width), nn.SiLU(), nn.Linear(pair_width, r))
         self.vector_out = nn.Parameter(torch.ones(vector_channels) / vector_channels)
+        layers = [f"property_layers.{k}." for k in range(num_blocks)]
+        further = [] if pocket_encoder is not None else [f"blocks.{k}." for k in range(1, num_blocks)]
+        self.optional = ("composition_in.", "property_embedding.", *layers, *further)
 
     def forward(self, noisy: MolBatch, t: Float[Tensor, " B"], context: Context | None = None) -> Prediction:
         """See `Denoiser.forward`."""
