@@ -71,7 +71,7 @@ def read_weights(path: Path, network: str = "denoiser") -> dict[str, Tensor]:
 def load_weights(denoiser: nn.Module, path: Path, may_lack: Sequence[str] = ()) -> None:
     """Put the weights of a model into a network of the same shape.
 
-    Weights whose names begin with one of `may_lack` stay as they are if the model has none that begin so, which is logged.
+    Weights whose names begin with one of `may_lack` stay as they are if the model has none such, which is logged.
     """
     weights = read_weights(path)
     new = {}
@@ -80,7 +80,9 @@ def load_weights(denoiser: nn.Module, path: Path, may_lack: Sequence[str] = ()) 
         if own and not any(name.startswith(part) for name in weights):
             new[part.rstrip(".")] = own
     if new:
-        _logger.warning("the model at %s has no weights for %s: they begin without effect", path, ", ".join(sorted(new)))
+        _logger.warning(
+            "the model at %s has no weights for %s: they begin without effect", path, ", ".join(sorted(new))
+        )
     for values in new.values():
         weights = {**weights, **values}
     put_weights(weights, denoiser, path)

@@ -1,6 +1,8 @@
 import gzip
 import logging
+from math import nan
 
+import numpy as np
 import pytest
 from rdkit import Chem
 from rdkit.Chem import AllChem
@@ -98,3 +100,48 @@ def test_data_module(qm9_sdf):
     )
     assert data.vocabulary.elements == ("H", "C", "N", "O", "F")
     assert data.statistics.num_molecules == 140
+
+
+def with_fields(record, **fields):
+    data = "".join(f">  <{name}>\n{value}\n\n" for name, value in fields.items())
+    return record.replace("$$$$\n", data + "$$$$\n")
+
+
+def test_properties_are_read_from_data_fields(tmp_path, caplog):
+    """In order, broken records left out; what is no finite number is unknown, and what is wrong is told each time."""
+    records = [
+        with_fields(GOOD[0], logS="-1.25 ", name="first"),
+        BROKEN,
+        with_fields(GOOD[1], logS=">10", mass=" 3e1"),
+        with_fields(GOOD[2], logS="nan"),
+        with_fields(GOOD[3], logS="", mass="-0.5"),
+    ]
+    (tmp_path / "a.sdf").write_text("".join(records))
+    for _ in range(2):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            table = sdf_table(tmp_path / "a.sdf", {"logS": "log(mol/L)", "mass": ""})
+        expected = {"logS": [-1.25, nan, nan, nan], "mass": [nan, 30.0, nan, -0.5]}
+        assert list(table.properties) == ["logS", "mass"]
+        for name, values in expected.items():
+            np.testing.assert_array_equal(table.properties[name].numpy(), values)
+        assert table.metadata["units"] == {"logS": "log(mol/L)", "mass": ""}
+        assert (
+            "2 values of logS are no numbers, and were taken as unknown, such as '>10' (a.sdf record 3)" in caplog.text
+        )
+        assert "values of mass" not in caplog.text
+    assert not sdf_table(tmp_path / "a.sdf").properties
+    assert list(sdf_table(tmp_path / "a.sdf", {"mass": ""}).properties) == ["mass"]
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ("logs", r"the data field 'logs': got none; the fields are logS, name"),
+        ("name", r"the data field 'name': got values such as 'first' \(a\.sdf record 1\)"),
+    ],
+)
+def test_a_property_without_numbers_is_refused(tmp_path, field, message):
+    (tmp_path / "a.sdf").write_text(with_fields(GOOD[0], logS="-1", name="first"))
+    with pytest.raises(ValueError, match=message):
+        sdf_table(tmp_path / "a.sdf", {field: ""})

@@ -54,7 +54,10 @@ def test_training_starts_from_a_model_without_properties(tmp_path, caplog):
     asked = module(["gap", "mu"], init_from=tmp_path / "plain", lr=0.0)
     with caplog.at_level(logging.WARNING):
         trainer(tmp_path, 1, limit_val_batches=0).fit(asked, data)
-    assert "has no weights for property_embedding, property_layers.0, property_layers.1: they begin without effect" in caplog.text
+    assert (
+        "has no weights for property_embedding, property_layers.0, property_layers.1: they begin without effect"
+        in caplog.text
+    )
     for name, value in read_weights(tmp_path / "plain").items():
         assert torch.equal(asked.denoiser.state_dict()[name], value)
     clean = next(iter(data.val_dataloader()))
