@@ -80,10 +80,8 @@ def main(args: Sequence[str] | None = None) -> None:
             isinstance(error, MemoryError) or re.search("out of memory|not enough memory|can't allocate", str(error))
         ):
             raise
-        reason = str(error).split("\n")[0]
-        sys.stderr.write(
-            f"moldiff {name}: error: the memory is full ({reason}): give a smaller batch size, or fewer atoms\n"
-        )
+        full = "the memory is full (" + str(error).split("\n")[0] + ")"
+        sys.stderr.write(f"moldiff {name}: error: {full}: give a smaller batch size, or fewer atoms\n")
         raise SystemExit(2) from error
     except KeyboardInterrupt:
         sys.stderr.write(f"\nmoldiff {name}: interrupted\n")
@@ -105,6 +103,7 @@ def sample(
     center: str | None = None,
     fix: Path | None = None,
     anchors: str | None = None,
+    formula: str | None = None,
     trust_classes: bool = False,
     devices: int = 1,
     num_nodes: int = 1,
@@ -132,9 +131,9 @@ def sample(
         pocket: .pdb or .cif file of a protein, for models that know pockets; molecules are written in its frame.
         reference_ligand: .sdf file of a ligand in the pocket: new molecules get its place and number of heavy atoms.
         center: x,y,z in Å, written as --center=-1.5,20,3: mean position of the molecules, without a reference ligand.
-        fix: .sdf file of a fragment, or several in one record, that all molecules hold as their first atoms, joined
-            where bonds or hydrogens are missing; in a pocket it keeps its place.
+        fix: .sdf file of fragments that all molecules hold as their first atoms, joined where bonds are missing.
         anchors: with `fix`, the atoms that may get new bonds, from 1 as in the file: 1,5; else all with a free valence.
+        formula: such as C7H10O2: every molecule has so many atoms of each element; without hydrogens, the heavy ones.
         trust_classes: load a model that names classes from outside of moldiff, which can run any code.
         devices: processes on each machine that share the work, with a GPU each if there are any.
         num_nodes: machines; with more than one, srun or torchrun must start the processes.

@@ -19,8 +19,8 @@ from moldiff.generator import MoleculeGenerator
 
 _OF_POCKET = ("reference_ligand", "center", "avoid_clashes")
 _DEFAULTS = {"guidance_scale": 1.0}  # None for the others
-_OF_MOLECULES = (*_OF_POCKET, "pocket", "fix", "anchors", "num_atoms", "properties", "guidance_scale", "reward")
 _OF_SPACE = ("pocket", "reference_ligand", "center", "fix", "anchors")
+_OF_MOLECULES = (*_OF_SPACE, "avoid_clashes", "formula", "num_atoms", "properties", "guidance_scale", "reward")
 
 
 class SampleOptions:
@@ -83,6 +83,7 @@ class SampleOptions:
         return Conditions(
             site=None if pocket is None else generator.site(pocket, ligand, centre),
             fixed=None if fix is None else generator.fixed(fix, bonded),
+            formula=self.settings["formula"],
             avoid_clashes=self.settings["avoid_clashes"],
             steering=self.steering,
             properties=self.settings["properties"],

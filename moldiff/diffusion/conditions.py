@@ -11,8 +11,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from moldiff.diffusion.categorical import CategoricalProcess
 from moldiff.diffusion.classifier_free import GuidedDenoiser
 from moldiff.diffusion.fixed import FixedAtoms
+from moldiff.diffusion.formula import FormulaProcess, read_formula
 from moldiff.diffusion.guidance import Guide, GuidedProcess
 from moldiff.diffusion.guides import PocketClashes
 from moldiff.diffusion.inpainting import FixedProcess
@@ -32,6 +34,7 @@ class Conditions(TypedDict, total=False):
     site: where in a protein pocket molecules are built (see `MoleculeGenerator.site`), for models that know pockets.
     fixed: atoms that all molecules hold (see `MoleculeGenerator.fixed`): their first atoms. In a pocket they keep their
         place, and the site's centre only tells which residues are near.
+    formula: how many atoms of each element molecules have: "C7H10O2"; of models without hydrogens, of heavy ones.
     properties: what molecules are asked to have, for models that read properties: `{"gap": 5.0}`, or a sequence with a
         value for each molecule; in the units of the data (QM9: eV, Bohr^3, D, cal/mol/K).
     guidance_scale: how far conditions (properties, site) are followed: 1 as trained, 0 not at all, more than 1 closer
@@ -43,6 +46,7 @@ class Conditions(TypedDict, total=False):
 
     site: Site | None
     fixed: FixedAtoms | None
+    formula: str | None
     properties: Asked | None
     guidance_scale: float
     guides: Sequence[Guide] | None
@@ -58,7 +62,7 @@ class Dressed:
     process: MoleculeProcess
     sampler: Sampler
     context: Context
-    around: bool = False  # whether molecules are drawn around fixed atoms, in rounds
+    in_rounds: bool = False  # whether those that do not come out whole, with what is given, are drawn further
 
     def context_of(self, molecules: Int[Tensor, " B"]) -> Context:
         """What the network knows of some of the molecules."""
@@ -98,9 +102,38 @@ def dress(model: Model, conditions: Conditions, num_samples: int = 1) -> Dressed
     if guides:
         centre = None if site is None else site.centre.to(device)
         process = GuidedProcess(process, guides, centre, 0 if fixed is None else len(fixed))
+    counts = counts_of(model, conditions)
+    if counts is not None:
+        process = PlacedProcess(model.process) if process is model.process else process
+        process = FormulaProcess(process, counts.to(device))
     denoiser, context = _conditioned(model, conditions, num_samples)
     _check_regressor(model, conditions)
-    return Dressed(denoiser, process, model.sampler, context, fixed is not None)
+    return Dressed(denoiser, process, model.sampler, context, in_rounds=fixed is not None or counts is not None)
+
+
+def counts_of(model: Model, conditions: Conditions) -> Int[Tensor, " K"] | None:
+    """Atoms of each element of the vocabulary that molecules are asked to have; None: no formula is asked for.
+
+    Raises:
+        ValueError: if the model cannot have it.
+    """
+    formula, fixed, vocabulary = conditions.get("formula"), conditions.get("fixed"), model.statistics.vocabulary
+    if formula is None:
+        return None
+    found = read_formula(formula, vocabulary)
+    elements = None if isinstance(model.process, LatentProcess) else model.process.processes["atom_types"]
+    if not isinstance(elements, CategoricalProcess):
+        raise ValueError(
+            f"got the formula {formula}: it needs a model whose elements are drawn as classes, such as qm9"
+        )
+    counts = torch.tensor([found.get(element, 0) for element in vocabulary.elements])
+    if fixed is not None:
+        assert fixed.atoms.atom_types is not None
+        held = torch.bincount(fixed.atoms.atom_types.flatten().cpu(), minlength=len(counts))
+        lacking = [e for e, had, held_ in zip(vocabulary.elements, counts, held, strict=True) if had < held_]
+        if lacking:
+            raise ValueError(f"got the formula {formula}: the fixed atoms have more {', '.join(lacking)}")
+    return counts
 
 
 def notes_of(conditions: Conditions, molecule: int) -> dict[str, str]:
@@ -108,6 +141,8 @@ def notes_of(conditions: Conditions, molecule: int) -> dict[str, str]:
     asked = target_of(conditions.get("properties") or {}, molecule)
     notes = {f"moldiff_target_{name}": f"{value:g}" for name, value in asked.items()}
     scale = conditions.get("guidance_scale", 1.0)
+    if (formula := conditions.get("formula")) is not None:
+        notes["moldiff_target_formula"] = formula
     return notes if scale == 1 else {**notes, "moldiff_guidance_scale": f"{scale:g}"}
 
 

@@ -18,18 +18,18 @@ from moldiff.chem.whole import whole_mol
 from moldiff.data.batch import MolBatch
 from moldiff.data.molecules import to_arrays
 from moldiff.diffusion.alignment import Motion
-from moldiff.diffusion.conditions import Conditions, Dressed, dress, notes_of
-from moldiff.diffusion.inpainting import sample_around
+from moldiff.diffusion.conditions import Conditions, Dressed, counts_of, dress, notes_of
 from moldiff.diffusion.latent import LatentProcess
 from moldiff.diffusion.model import Model
 from moldiff.diffusion.noise import MoleculeNoise
 from moldiff.diffusion.part import ALL, Part
 from moldiff.diffusion.properties import nearness, sizes_of, target_of
+from moldiff.diffusion.rounds import sample_in_rounds
 from moldiff.diffusion.sampler import Sampler, Start, State, Watch
 from moldiff.diffusion.site import Site
 from moldiff.diffusion.size_prior import SizePrior
 from moldiff.diffusion.steering import PROPERTIES, Drawing, steer
-from moldiff.models.denoiser import FIELDS
+from moldiff.models.denoiser import FIELDS, Context
 
 _logger = logging.getLogger(__name__)
 
@@ -144,7 +144,11 @@ def _sizes(
     model: Model, num_samples: int, seed: int, num_atoms: int | Sequence[int] | None, conditions: Conditions
 ) -> Int[Tensor, " S"]:
     site, fixed, asked = conditions.get("site"), conditions.get("fixed"), conditions.get("properties") or {}
-    num_fixed = 0 if fixed is None else len(fixed)
+    num_fixed, counts = 0 if fixed is None else len(fixed), counts_of(model, conditions)
+    if counts is not None:
+        if num_atoms not in (None, total := int(counts.sum())):
+            raise ValueError(f"got num_atoms {num_atoms}; the formula has {total} atoms: leave one of them out")
+        num_atoms = total
     if num_atoms is None and site is not None:
         num_atoms = site.num_atoms
     if num_atoms is not None:
@@ -205,11 +209,16 @@ def _denoise(
         mask = torch.ones(len(noise.key), size, dtype=torch.bool, device=device)
         repeats = len(noise.key) // len(indices)  # particles of a molecule have its properties
         denoiser, process = dressed.denoiser, dressed.process
-        context = dressed.context_of(indices.to(device).repeat_interleave(repeats))
+        molecules = indices.to(device).repeat_interleave(repeats)
+        args = mask, num_steps, noise
         with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
-            if dressed.around and start is None:
-                return sample_around(sampler, denoiser, process, mask, num_steps, noise, context, is_done, watch)
-            return sampler(denoiser, process, mask, num_steps, noise, context, start, watch)
+            if dressed.in_rounds and start is None:
+
+                def context_of(rows: Tensor) -> Context:
+                    return dressed.context_of(molecules[rows])
+
+                return sample_in_rounds(sampler, denoiser, process, *args, context_of, is_done, watch)
+            return sampler(denoiser, process, *args, dressed.context_of(molecules), start, watch)
 
     asked = _asked(conditions, indices)
 

@@ -1,8 +1,7 @@
-"""Sampling around fixed atoms: replacement in the clean estimate, and rounds of noising and denoising again."""
+"""Sampling around fixed atoms: replacement in the clean estimate."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -15,13 +14,11 @@ from moldiff.diffusion.fixed import FixedAtoms
 from moldiff.diffusion.joint import JointProcess
 from moldiff.diffusion.noise import Noise
 from moldiff.diffusion.placement import PlacedProcess
-from moldiff.diffusion.process import StepOptions, expand
-from moldiff.diffusion.sampler import MoleculeProcess, Sampler, Start, Watch
+from moldiff.diffusion.process import StepOptions
 from moldiff.diffusion.wrapped import WrappedProcess
-from moldiff.models.denoiser import FIELDS, Context, Denoiser, Prediction
+from moldiff.models.denoiser import FIELDS, Prediction
 from moldiff.nn.geometry import centred, mean_position
 
-ROUNDS, RESTART = 10, 0.7  # measured with benchmarks/fixed_parts.py
 _BEYOND = 1.0  # how far new atoms lie from the middle of the open ends, in distances of that from the fragment's middle
 
 
@@ -126,44 +123,3 @@ class FixedProcess(WrappedProcess):
         """The highest bond order that each pair may have; 3 where the fixed atoms say nothing of it."""
         n, (i, j) = len(self.fixed), pair_indices(num_atoms, self.fixed.free.device)
         return torch.where((i >= n) & (j < n), self.fixed.free[j.clamp(max=n - 1)], 3)
-
-
-def sample_around(
-    sampler: Sampler,
-    denoiser: Denoiser,
-    process: MoleculeProcess,
-    mask: Bool[Tensor, "B N"],
-    num_steps: int,
-    noise: Noise,
-    context: Context,
-    is_done: Callable[[MolBatch], Bool[Tensor, " B"]],
-    watch: Watch | None = None,
-) -> MolBatch:
-    """Molecules around fixed atoms, drawn in rounds.
-
-    A first pass often leaves the new atoms at odds with the fixed ones, of which their noise knew little. A further
-    round noises the molecule part of the way back, fixed atoms in place, and denoises it again, which brings both into
-    harmony (as the resampling of RePaint, Lugmayr 2022; since the noise of training is aligned to the data, whole
-    molecules are noised, not steps). A molecule that `is_done` after a round is kept as it is; the others go on, for
-    `ROUNDS` rounds at most.
-    """
-    out = sampler(denoiser, process, mask, num_steps, noise, context, watch=watch)
-    t = torch.full((len(mask),), RESTART, device=mask.device)
-    for _ in range(ROUNDS):
-        done = is_done(out)
-        if done.all():
-            break
-        finite = out.replace(pos=out.pos.nan_to_num(0.0, 0.0, 0.0))  # what is no number cannot be aligned
-        start = Start(process.corrupt(finite, t, noise), RESTART)
-        again = sampler(denoiser, process, mask, num_steps, noise, context, start, watch)
-        out = chosen(done, out, again)
-    return out
-
-
-def chosen(first: Bool[Tensor, " B"], one: MolBatch, other: MolBatch) -> MolBatch:
-    """Molecules of one batch where `first` is true, else of the other."""
-    fields = {}
-    for name in FIELDS:
-        a, b = getattr(one, name), getattr(other, name)
-        fields[name] = None if a is None else torch.where(expand(first.float(), a) > 0, a, b)
-    return one.replace(**fields)

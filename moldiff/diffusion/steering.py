@@ -15,8 +15,8 @@ from torch import Tensor
 from moldiff.chem.rewards import Reward, reward_by_name
 from moldiff.data.batch import MolBatch
 from moldiff.diffusion.grid import TimeGrid
-from moldiff.diffusion.inpainting import chosen
 from moldiff.diffusion.noise import MoleculeNoise
+from moldiff.diffusion.rounds import chosen
 from moldiff.diffusion.sampler import MoleculeProcess, Sampler, Start
 
 PROPERTIES = "properties"
