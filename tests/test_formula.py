@@ -10,7 +10,7 @@ from rdkit.Chem import AllChem
 from rdkit.Chem.rdMolDescriptors import CalcMolFormula
 
 from moldiff import MoleculeGenerator
-from moldiff.chem.vocabulary import DRUG_VOCABULARY, QM9
+from moldiff.chem.vocabulary import DRUG_VOCABULARY
 from moldiff.cli import main
 from moldiff.diffusion import CategoricalProcess, GaussianProcess, JointProcess, OneHotGaussianProcess, StreamNoise
 from moldiff.diffusion import formula as module
@@ -18,7 +18,7 @@ from moldiff.diffusion.formula import FormulaProcess, fit_counts, read_formula
 from moldiff.diffusion.sampler import EulerSampler
 from moldiff.models import EquivariantGraphTransformer, Prediction
 from moldiff.models.denoiser import FIELDS
-from moldiff.testing import random_batch
+from moldiff.testing import QM9, random_batch
 from moldiff.training import DiffusionModule
 
 
@@ -30,6 +30,11 @@ def tiny(statistics, elements=CategoricalProcess):
     made = DiffusionModule(network, {**fields, "atom_types": elements()}, EulerSampler(jump_rate=2.0), num_steps=3)
     made.build(statistics)
     return MoleculeGenerator(made.model(), "tiny", "cpu", "float32")
+
+
+def formula_of(mol):
+    """Without the charge, which random weights give."""
+    return CalcMolFormula(mol).split("-")[0].split("+")[0]
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +80,7 @@ def test_every_molecule_has_the_formula(generator):
     """Whatever the network says: it has random weights; in whatever batches."""
     options = {"num_samples": 5, "seed": 3, "progress": False, "formula": "C3H7NO"}
     samples = generator.sample(**options)
-    assert [CalcMolFormula(mol) for mol in samples.raw] == ["C3H7NO"] * 5
+    assert [formula_of(mol) for mol in samples.raw] == ["C3H7NO"] * 5
     assert {mol.GetProp("moldiff_target_formula") for mol in samples.raw} == {"C3H7NO"}
     assert len({tuple(a.atomic_numbers.tolist()) for a in samples.arrays}) > 1
     for one, other in zip(samples.arrays, generator.sample(**options, batch_size=2).arrays, strict=True):
@@ -90,10 +95,10 @@ def test_with_fixed_atoms(generator):
     fragment.RemoveAtom(mol.GetNumAtoms() - 1)
     fixed = generator.fixed(fragment.GetMol())
     drawn = generator.sample(4, progress=False, fixed=fixed, formula="C3H8O2").raw
-    assert [CalcMolFormula(mol) for mol in drawn] == ["C3H8O2"] * 4
+    assert [formula_of(mol) for mol in drawn] == ["C3H8O2"] * 4
     for mol in drawn:
         assert [mol.GetAtomWithIdx(i).GetSymbol() for i in range(5)] == ["C", "O", "H", "H", "H"]
-    with pytest.raises(ValueError, match="got the formula C3H2O2: the fixed atoms have more H"):
+    with pytest.raises(ValueError, match="got the formula C3H2O2: the fixed atoms have more of an element"):
         generator.sample(1, progress=False, fixed=fixed, formula="C3H2O2")
 
 
@@ -104,7 +109,7 @@ def test_sizes_must_agree(generator):
 
 
 def test_models_without_classes_are_refused(statistics):
-    with pytest.raises(ValueError, match="expected a model whose elements are drawn as classes"):
+    with pytest.raises(ValueError, match="needs a model whose elements are drawn as classes"):
         tiny(statistics, OneHotGaussianProcess).sample(1, progress=False, formula="CH4")
 
 
@@ -151,7 +156,7 @@ def test_decoding_is_the_likeliest_assignment(statistics):
     for row in range(2):
         best = max(permutations([0, 0, 1, 3]), key=lambda types: sum(p[row, i, k].log() for i, k in enumerate(types)))
         assert found[row].tolist() == list(best)
-    with pytest.raises(ValueError, match="the formula has 4 atoms"):
+    with pytest.raises(ValueError, match="the formula has 4 new atoms"):
         process.decode(estimate, torch.tensor([[True] * 4, [True] * 3 + [False]]))
 
 

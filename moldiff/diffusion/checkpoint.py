@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from moldiff.chem.packed import check_zip
 from moldiff.data.statistics import Statistics
+from moldiff.nn.graph_transformer_block import GraphTransformerBlock
 
 WEIGHTS, CONFIG = "model.safetensors", "config.yaml"
 
@@ -74,17 +75,18 @@ def load_weights(denoiser: nn.Module, path: Path, may_lack: Sequence[str] = ()) 
     Weights whose names begin with one of `may_lack` stay as they are if the model has none such, which is logged.
     """
     weights = read_weights(path)
-    new = {}
-    for part in may_lack:
-        own = {name: value for name, value in denoiser.state_dict().items() if name.startswith(part)}
-        if own and not any(name.startswith(part) for name in weights):
-            new[part.rstrip(".")] = own
+    own = denoiser.state_dict()
+    lacking = [part for part in may_lack if not any(name.startswith(part) for name in weights)]
+    new = [part.rstrip(".") for part in lacking if any(name.startswith(part) for name in own)]
+    for part in new:
+        module = denoiser.get_submodule(part)
+        if isinstance(module, GraphTransformerBlock):
+            module.silence()
     if new:
         _logger.warning(
             "the model at %s has no weights for %s: they begin without effect", path, ", ".join(sorted(new))
         )
-    for values in new.values():
-        weights = {**weights, **values}
+    weights |= {name: value for name, value in denoiser.state_dict().items() if name.startswith(tuple(lacking))}
     put_weights(weights, denoiser, path)
 
 

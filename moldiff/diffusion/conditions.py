@@ -105,7 +105,8 @@ def dress(model: Model, conditions: Conditions, num_samples: int = 1) -> Dressed
     counts = counts_of(model, conditions)
     if counts is not None:
         process = PlacedProcess(model.process) if process is model.process else process
-        process = FormulaProcess(process, counts.to(device))
+        new = counts - held_by(fixed, len(counts))
+        process = FormulaProcess(process, new.to(device), 0 if fixed is None else len(fixed))
     denoiser, context = _conditioned(model, conditions, num_samples)
     _check_regressor(model, conditions)
     return Dressed(denoiser, process, model.sampler, context, in_rounds=fixed is not None or counts is not None)
@@ -127,13 +128,17 @@ def counts_of(model: Model, conditions: Conditions) -> Int[Tensor, " K"] | None:
             f"got the formula {formula}: it needs a model whose elements are drawn as classes, such as qm9"
         )
     counts = torch.tensor([found.get(element, 0) for element in vocabulary.elements])
-    if fixed is not None:
-        assert fixed.atoms.atom_types is not None
-        held = torch.bincount(fixed.atoms.atom_types.flatten().cpu(), minlength=len(counts))
-        lacking = [e for e, had, held_ in zip(vocabulary.elements, counts, held, strict=True) if had < held_]
-        if lacking:
-            raise ValueError(f"got the formula {formula}: the fixed atoms have more {', '.join(lacking)}")
+    if fixed is not None and (counts < held_by(fixed, len(counts))).any():
+        raise ValueError(
+            f"got the formula {formula}: the fixed atoms have more of an element: add atoms"
+        )
     return counts
+
+
+def held_by(fixed: FixedAtoms | None, num_elements: int) -> Int[Tensor, " K"]:
+    """Atoms of each element that are fixed."""
+    types = None if fixed is None else fixed.atoms.atom_types
+    return torch.bincount(torch.zeros(0).long() if types is None else types.flatten().cpu(), minlength=num_elements)
 
 
 def notes_of(conditions: Conditions, molecule: int) -> dict[str, str]:

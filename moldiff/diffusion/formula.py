@@ -59,17 +59,17 @@ class FormulaProcess(WrappedProcess):
     that has exactly the formula.
     """
 
-    def __init__(self, process: MoleculeProcess, counts: Int[Tensor, " K"]) -> None:
-        """`counts`: atoms of each element, in the order of the vocabulary."""
+    def __init__(self, process: MoleculeProcess, counts: Int[Tensor, " K"], num_fixed: int = 0) -> None:
+        """`counts`: atoms of each element, in the order of the vocabulary, besides the first `num_fixed` atoms."""
         super().__init__(process)
-        self.counts = counts
+        self.counts, self.num_fixed = counts, num_fixed
 
     def estimate(self, noisy: MolBatch, output: Prediction, t: Float[Tensor, " B"]) -> Prediction:
         """The clean estimate, with about the wanted numbers of elements."""
         estimate = self.process.estimate(noisy, output, t)
         assert estimate.atom_types is not None
         probabilities = estimate.atom_types.float().clamp(min=0)
-        fitted = fit_counts(probabilities, self.counts.to(probabilities), noisy.mask)
+        fitted = fit_counts(probabilities, self.counts.to(probabilities), self._new(noisy.mask))
         return replace(estimate, atom_types=fitted.to(estimate.atom_types))
 
     def decode(self, estimate: Prediction, mask: Bool[Tensor, "B N"]) -> MolBatch:
@@ -79,15 +79,20 @@ class FormulaProcess(WrappedProcess):
             ValueError: if a molecule has another number of atoms.
         """
         assert estimate.atom_types is not None
+        out, new = self.process.decode(estimate, mask), self._new(mask).cpu()
+        assert out.atom_types is not None
         elements = torch.arange(len(self.counts)).repeat_interleave(self.counts.cpu())
-        if (mask.sum(1) != len(elements)).any():
-            raise ValueError(f"the formula has {len(elements)} atoms: got molecules of {mask.sum(1).tolist()}")
+        if (new.sum(1) != len(elements)).any():
+            raise ValueError(f"the formula has {len(elements)} new atoms: got molecules of {new.sum(1).tolist()}")
         costs = -estimate.atom_types.float().clamp(min=1e-9).log().nan_to_num(0.0).cpu()
-        types = torch.zeros(mask.shape, dtype=torch.int64)
+        types = out.atom_types.clone().cpu()
         for row, cost in enumerate(costs):
-            atoms = mask[row].cpu().nonzero().flatten()
+            atoms = new[row].nonzero().flatten()
             types[row, atoms] = elements[linear_sum_assignment(cost[atoms][:, elements].numpy())[1]]
-        return self.process.decode(estimate, mask).replace(atom_types=types.to(mask.device))
+        return out.replace(atom_types=types.to(mask.device))
+
+    def _new(self, mask: Bool[Tensor, "B N"]) -> Bool[Tensor, "B N"]:
+        return mask & (torch.arange(mask.shape[1], device=mask.device) >= self.num_fixed)
 
 
 def fit_counts(

@@ -21,7 +21,7 @@ class GraphTransformerBlock(nn.Module):
 
     The pair features see the distances in all vector channels; attention takes a bias from the pairs; vectors move
     along differences to other atoms' vectors with weights from the pairs; the feed-forward part reads the vectors'
-    lengths. A new block changes nothing: networks can be made deeper while they are trained.
+    lengths.
     """
 
     def __init__(self, width: int, pair_width: int, vector_channels: int, num_heads: int, expansion: int) -> None:
@@ -41,11 +41,17 @@ class GraphTransformerBlock(nn.Module):
         self.ff_up, self.ff_down = nn.Linear(d + c, expansion * d), nn.Linear(expansion * d, d)
         self.vector_gate, self.vector_mix = nn.Linear(d, c), nn.Linear(c, c, bias=False)
         for layer in (self.attention_out, self.ff_down, self.pair_down):
-            nn.init.zeros_(layer.weight)
+            nn.init.normal_(layer.weight, std=0.02 / math.sqrt(8))
             nn.init.zeros_(layer.bias)
-        with torch.no_grad():  # weights of the differences of vectors
-            self.from_pair.weight[num_heads:] = 0
-            self.from_pair.bias[num_heads:] = 0
+
+    @torch.no_grad()
+    def silence(self) -> None:
+        """Let the block change nothing until it is trained, so that a network can be made deeper."""
+        for layer in (self.attention_out, self.ff_down, self.pair_down):
+            layer.weight.zero_()
+            layer.bias.zero_()
+        self.from_pair.weight[self.num_heads :].zero_()  # weights of the differences of vectors
+        self.from_pair.bias[self.num_heads :].zero_()
 
     def forward(
         self,
