@@ -27,7 +27,12 @@ TARGET = 0.82  # molecule stability of EDM, Hoogeboom 2022, table 1
 
 
 def run(
-    seed: int, steps: int | None, num_samples: int, options: list[str], config: Path = HERE / "speedrun.yaml"
+    seed: int,
+    steps: int | None,
+    num_samples: int,
+    options: list[str],
+    config: Path = HERE / "speedrun.yaml",
+    num_steps: int | None = None,
 ) -> dict[str, Any]:
     """Train, sample and score; what `results/speedrun.jsonl` keeps."""
     with tempfile.TemporaryDirectory() as folder:
@@ -38,11 +43,13 @@ def run(
         _moldiff(folder, *command)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         checkpoint = next(Path(folder, "runs").glob("*/checkpoints/last.ckpt"))
-        _moldiff(folder, "sample", "--model", str(checkpoint), f"--num_samples={num_samples}", "--out=drawn.sdf")
+        draw = ["sample", "--model", str(checkpoint), f"--num_samples={num_samples}", "--out=drawn.sdf"]
+        _moldiff(folder, *draw, *([] if num_steps is None else [f"--num_steps={num_steps}"]))
         _moldiff(folder, "evaluate", "--molecules=drawn.sdf", "--metrics=basic", "--out=report.json")
         report = json.loads(Path(folder, "report.json").read_text())
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     made = {"config": config.name, "seed": seed, "options": options, "steps": steps}
+    made |= {} if num_steps is None else {"num_steps": num_steps}
     return made | {"core_minutes": round(seconds / 60, 2), "report": report}
 
 
@@ -84,13 +91,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, help="training steps; those of the config if not given")
     parser.add_argument("--num_samples", type=int, default=1000)
+    parser.add_argument("--num_steps", type=int, help="of sampling; those of the config if not given")
     parser.add_argument("--plot", action="store_true", help="only draw the results so far: results/speedrun.png")
     arguments, options = parser.parse_known_args()  # others go to `moldiff fit`, as in --model.lr=2e-3
     if arguments.plot:
         plot(kept(RESULTS), RESULTS.with_suffix(".png"))
         return
     QM9DataModule().setup()  # QM9 is read from CSV files once per machine; that is not training
-    result = run(arguments.seed, arguments.steps, arguments.num_samples, options, arguments.config)
+    result = run(arguments.seed, arguments.steps, arguments.num_samples, options, arguments.config, arguments.num_steps)
     keep(RESULTS, result)
     stable = result["report"]["edm"]["molecule_stable"]["value"]
     verdict = "passed" if stable >= TARGET else "not reached"

@@ -129,9 +129,7 @@ def counts_of(model: Model, conditions: Conditions) -> Int[Tensor, " K"] | None:
         )
     counts = torch.tensor([found.get(element, 0) for element in vocabulary.elements])
     if fixed is not None and (counts < held_by(fixed, len(counts))).any():
-        raise ValueError(
-            f"got the formula {formula}: the fixed atoms have more of an element: add atoms"
-        )
+        raise ValueError(f"got the formula {formula}: the fixed atoms have more of an element: add atoms")
     return counts
 
 
