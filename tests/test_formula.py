@@ -1,6 +1,7 @@
 """A formula: molecules have it exactly, classes are fitted to it, and wrong ones are told."""
 
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from moldiff.chem.vocabulary import DRUG_VOCABULARY
 from moldiff.cli import main
 from moldiff.diffusion import CategoricalProcess, GaussianProcess, JointProcess, OneHotGaussianProcess, StreamNoise
 from moldiff.diffusion import formula as module
-from moldiff.diffusion.formula import FormulaProcess, fit_counts, read_formula
+from moldiff.diffusion.formula import FormulaProcess, fit_counts, read_formula, warn_if_odd
 from moldiff.diffusion.sampler import EulerSampler
 from moldiff.models import EquivariantGraphTransformer, Prediction
 from moldiff.models.denoiser import FIELDS
@@ -53,6 +54,7 @@ def generator(statistics):
 )
 def test_formulas_are_read(text, counts, caplog):
     assert read_formula(text, QM9) == counts
+    warn_if_odd(text, QM9)
     assert not caplog.records
 
 
@@ -72,7 +74,7 @@ def test_unknown_elements_are_told():
 
 @pytest.mark.parametrize("text", ["C7H11O2", "CH6", "H3"])
 def test_radicals_and_too_many_hydrogens_are_warned_of(text, caplog):
-    read_formula(text, QM9)
+    warn_if_odd(text, QM9)
     assert f"no uncharged molecule without unpaired electrons has the formula {text}" in caplog.text
 
 
@@ -100,6 +102,22 @@ def test_with_fixed_atoms(generator):
         assert [mol.GetAtomWithIdx(i).GetSymbol() for i in range(5)] == ["C", "O", "H", "H", "H"]
     with pytest.raises(ValueError, match="got the formula C3H2O2: the fixed atoms have more of an element"):
         generator.sample(1, progress=False, fixed=fixed, formula="C3H2O2")
+
+
+def test_in_a_pocket_and_without_hydrogens():
+    """Of heavy atoms; the reference ligand says where, not how many."""
+    torch.manual_seed(0)
+    entry = sorted((Path(__file__).parent / "fixtures" / "pockets" / "complexes").iterdir())[0]
+    generator = MoleculeGenerator.from_pretrained("pocket", "cpu", "float32")
+    site = generator.site(entry / "pocket.pdb", entry / "ligand.sdf")
+    drawn = generator.sample(2, num_steps=2, progress=False, site=site, formula="C6N2OCl")
+    for arrays in drawn.arrays:
+        assert sorted(arrays.atomic_numbers.tolist()) == [6] * 6 + [7] * 2 + [8, 17]
+
+
+def test_an_odd_formula_is_warned_of_once(generator, caplog):
+    generator.sample(3, progress=False, formula="CH5", batch_size=1)
+    assert caplog.text.count("has the formula CH5") == 1
 
 
 def test_sizes_must_agree(generator):

@@ -14,7 +14,7 @@ from torch import Tensor
 from moldiff.diffusion.categorical import CategoricalProcess
 from moldiff.diffusion.classifier_free import GuidedDenoiser
 from moldiff.diffusion.fixed import FixedAtoms
-from moldiff.diffusion.formula import FormulaProcess, read_formula
+from moldiff.diffusion.formula import FormulaProcess, read_formula, warn_if_odd
 from moldiff.diffusion.guidance import Guide, GuidedProcess
 from moldiff.diffusion.guides import PocketClashes
 from moldiff.diffusion.inpainting import FixedProcess
@@ -104,6 +104,7 @@ def dress(model: Model, conditions: Conditions, num_samples: int = 1) -> Dressed
         process = GuidedProcess(process, guides, centre, 0 if fixed is None else len(fixed))
     counts = counts_of(model, conditions)
     if counts is not None:
+        warn_if_odd(conditions["formula"] or "", model.statistics.vocabulary)
         process = PlacedProcess(model.process) if process is model.process else process
         new = counts - held_by(fixed, len(counts))
         process = FormulaProcess(process, new.to(device), 0 if fixed is None else len(fixed))

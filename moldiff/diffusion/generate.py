@@ -146,7 +146,8 @@ def _sizes(
     site, fixed, asked = conditions.get("site"), conditions.get("fixed"), conditions.get("properties") or {}
     num_fixed, counts = 0 if fixed is None else len(fixed), counts_of(model, conditions)
     if counts is not None:
-        if num_atoms not in (None, total := int(counts.sum())):
+        total = int(counts.sum())
+        if num_atoms is not None and (torch.as_tensor(num_atoms) != total).any():
             raise ValueError(f"got num_atoms {num_atoms}; the formula has {total} atoms: leave one of them out")
         num_atoms = total
     if num_atoms is None and site is not None:
