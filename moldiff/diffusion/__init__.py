@@ -5,7 +5,7 @@ from moldiff.diffusion.categorical import CategoricalProcess
 from moldiff.diffusion.gaussian import GaussianProcess
 from moldiff.diffusion.grid import GeometricGrid, PowerGrid, TimeGrid, UniformGrid
 from moldiff.diffusion.guidance import Guide, GuidedProcess
-from moldiff.diffusion.guides import AtomDistance, PocketClashes, RadiusOfGyration
+from moldiff.diffusion.guides import AtomDistance, PocketClashes, PredictedProperty, RadiusOfGyration
 from moldiff.diffusion.joint import JointProcess
 from moldiff.diffusion.latent import LatentProcess
 from moldiff.diffusion.noise import MoleculeNoise, Noise, StreamNoise
@@ -37,6 +37,7 @@ __all__ = [
     "PocketClashes",
     "PolynomialSchedule",
     "PowerGrid",
+    "PredictedProperty",
     "Process",
     "RadiusOfGyration",
     "Sampler",

@@ -20,10 +20,11 @@ from moldiff.diffusion.process import expand
 from moldiff.diffusion.sampler import MoleculeProcess
 from moldiff.diffusion.wrapped import WrappedProcess
 from moldiff.models.denoiser import Prediction
-from moldiff.nn.geometry import centred
+from moldiff.nn.geometry import centred, mean_position
 
 LARGEST_SHIFT = 2.0  # Å; of an atom in a clean estimate at t = 1
 LARGEST_CHANGE = 2.0  # of the logarithm of a class probability at t = 1
+REACH, MARGIN = 3.0, 2.0  # how far estimates may reach: so many times as far as noisy molecules, and Å more
 
 
 @runtime_checkable
@@ -49,7 +50,9 @@ class GuidedProcess(WrappedProcess):
     With the energy E, the sum of those of the guides, an atom moves by -dE/dx and a class probability p becomes
     proportional to p exp(-dE/dp). What a single estimate may change is bounded by what is not yet known of the
     molecule, that is by sigma / sqrt(alpha^2 + sigma^2) times `LARGEST_SHIFT` and `LARGEST_CHANGE`: most at t = 1,
-    nothing near the data, where the network has the last word. Gradients that are not finite count as zero.
+    nothing near the data, where the network has the last word. Gradients that are not finite count as zero. What a
+    guide makes of a molecule may be unlike all that the network was trained on: estimates that reach much farther than
+    the noisy molecule are drawn in, or the next might reach farther still.
     """
 
     def __init__(
@@ -72,7 +75,7 @@ class GuidedProcess(WrappedProcess):
 
     def estimate(self, noisy: MolBatch, output: Prediction, t: Float[Tensor, " B"]) -> Prediction:
         """The clean estimate, moved by the guides."""
-        estimate = self.process.estimate(noisy, output, t)
+        estimate = _within_reach(self.process.estimate(noisy, output, t), noisy)
         unknown = (1 + self.process.signal(t).square()).rsqrt()
         with torch.inference_mode(False), torch.enable_grad(), torch.autocast(noisy.pos.device.type, enabled=False):
             values = {name: value.clone().float() for name, value in estimate.present().items()}
@@ -113,3 +116,13 @@ class GuidedProcess(WrappedProcess):
         limit = LARGEST_SHIFT * expand(unknown, slope)
         shift = slope * (limit / slope.norm(dim=-1, keepdim=True).clamp(min=1e-12)).clamp(max=1)
         return shift if self.centre is not None or self.num_fixed else centred(shift, mask)
+
+
+def _within_reach(estimate: Prediction, noisy: MolBatch) -> Prediction:
+    """The estimate, shrunk about its mean if it reaches too far."""
+    mask, middle = noisy.mask[..., None], mean_position(estimate.pos, noisy.mask)
+    far, allowed = (
+        (centred(pos, noisy.mask) * mask).norm(dim=-1).amax(1)[:, None, None] for pos in (estimate.pos, noisy.pos)
+    )
+    factor = ((REACH * (allowed + MARGIN)) / far.clamp(min=1e-6)).clamp(max=1)
+    return replace(estimate, pos=torch.where(mask, middle + (estimate.pos - middle) * factor, estimate.pos))

@@ -15,6 +15,8 @@ from torch import Tensor
 
 from moldiff.chem.pocket import Pocket
 from moldiff.chem.vocabulary import Vocabulary
+from moldiff.data.batch import MolBatch
+from moldiff.diffusion.regressor import Regressor
 from moldiff.models.denoiser import Prediction
 from moldiff.nn.geometry import centred
 
@@ -59,6 +61,34 @@ class AtomDistance:
         way = estimate.pos[:, self.first] - estimate.pos[:, self.second]
         miss = torch.sqrt(way.square().sum(-1) + _EPSILON) - self.target
         return self.scale / 4 * miss.square() * (mask[:, self.first] & mask[:, self.second])
+
+
+@dataclass(frozen=True)
+class PredictedProperty:
+    """Asks for a value of a property that a regressor predicts, such as the one that `qm9_conditional` brings.
+
+    The energy is `scale` times the squared deviation in standard deviations of the regressor's training data. The
+    regressor must know the elements of the model, in the same order.
+    """
+
+    regressor: Regressor
+    name: str
+    target: float  # in the property's unit
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse a property that the regressor does not predict."""
+        known = self.regressor.network.properties
+        if self.name not in known:
+            raise ValueError(f"the regressor predicts {', '.join(known)}: got {self.name!r}; ask for one of these")
+
+    def __call__(self, estimate: Prediction, mask: Bool[Tensor, "B N"]) -> Float[Tensor, " B"]:
+        """See `Guide`."""
+        network, moments = self.regressor.network, self.regressor.statistics.properties[self.name]
+        found: Tensor = network(MolBatch(estimate.pos, estimate.atom_types, None, None, mask))
+        wanted = (self.target - moments.mean) / moments.std
+        miss = found[:, network.properties.index(self.name)] - wanted
+        return self.scale * miss * miss
 
 
 class PocketClashes:

@@ -1,16 +1,19 @@
 """Gradient guidance: shifts of the clean estimate and their bounds, the guides, every sampler."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from moldiff import MoleculeGenerator
 from moldiff.chem.pocket import Pocket
 from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.batch import MolBatch
 from moldiff.data.statistics import Statistics
+from moldiff.data.table import MoleculeTable
 from moldiff.diffusion import (
     AtomDistance,
     CategoricalProcess,
@@ -20,6 +23,7 @@ from moldiff.diffusion import (
     MoleculeNoise,
     OneHotGaussianProcess,
     PocketClashes,
+    PredictedProperty,
     RadiusOfGyration,
     Sampler,
 )
@@ -60,6 +64,24 @@ def extent(pos: Tensor, mask: Tensor) -> Tensor:
 
 
 # ---- the process
+
+
+def test_estimates_that_reach_too_far_are_drawn_in(statistics: Statistics, clean: MolBatch) -> None:
+    """About their mean; others stay exactly as they are."""
+
+    def nothing(estimate: Prediction, mask: Tensor) -> Tensor:
+        return 0 * estimate.pos.sum((1, 2))
+
+    process, t = GuidedProcess(PlacedProcess(joint(statistics)), [nothing]), torch.full((len(clean),), 0.5)
+    noisy, said = clean.replace(pos=clean.pos + 7), output(clean)
+    near, far = (process.estimate(noisy, replace(said, pos=x * said.pos), t) for x in (1.0, 1e3))
+    torch.testing.assert_close(near.pos[clean.mask], noisy.pos[clean.mask], atol=1e-4, rtol=0)
+    radius = centred(clean.pos, clean.mask).norm(dim=-1).amax(1)
+    reached = centred(far.pos, clean.mask).norm(dim=-1).amax(1)
+    torch.testing.assert_close(reached, 3 * (radius + 2), atol=1e-2, rtol=0)
+    torch.testing.assert_close(
+        mean_position(far.pos, clean.mask), mean_position(noisy.pos, clean.mask), atol=1e-2, rtol=0
+    )
 
 
 def test_scale_one_reaches_the_aim_where_no_bound_holds_it_back(statistics: Statistics, clean: MolBatch) -> None:
@@ -228,3 +250,24 @@ def test_clashes_are_differentiated_wherever_the_guide_was_made() -> None:
     assert pos.grad is not None
     assert pos.grad[0, 0, 0] < 0  # the energy falls outwards
     assert pos.grad[0, 0, 1:].tolist() == [0.0, 0.0]
+
+
+def test_a_predicted_property_is_guided_to_its_value() -> None:
+    """By the bundled regressor, of molecules that the default model draws; the energy is that of the deviation."""
+    generator = MoleculeGenerator.from_pretrained("qm9", "cpu", "float32")
+    regressor = MoleculeGenerator.from_pretrained("qm9_conditional", "cpu", "float32").model.regressor
+    assert regressor is not None
+    found = []
+    for guides in ([], [PredictedProperty(regressor, "gap", 5.0, scale=3.0)]):
+        drawn = generator.sample(4, num_steps=15, num_atoms=15, progress=False, guides=guides)
+        table = MoleculeTable.from_arrays(drawn.arrays, vocabulary=generator.model.statistics.vocabulary)
+        batch = table.batch(range(4))
+        values = regressor(batch)["gap"]
+        found.append(float((values - 5.0).abs().mean()))
+        estimate = Prediction(batch.pos, torch.nn.functional.one_hot(batch.atom_types, 5).float())
+        energy = PredictedProperty(regressor, "gap", 5.0, scale=2.0)(estimate, batch.mask)
+        expected = 2 * ((values - 5.0) / regressor.statistics.properties["gap"].std) ** 2
+        torch.testing.assert_close(energy.detach().double(), expected, rtol=1e-3, atol=1e-4)
+    assert found[1] < 0.7 * found[0]
+    with pytest.raises(ValueError, match="predicts gap, homo, lumo, alpha, mu, Cv: got 'logP'"):
+        PredictedProperty(regressor, "logP", 1.0)
