@@ -158,8 +158,7 @@ def sample(
         start_ranks(devices, settings)
         return
     prepare_process()
-    path = rank.path(out, overwrite, resume)
-    with MoleculeWriter(path, overwrite, resume) as writer:
+    with MoleculeWriter(path := rank.path(out, overwrite, resume), overwrite, resume) as writer:
         generator = MoleculeGenerator.from_pretrained(model, rank.device(device), precision, trust_classes)
         steps, first = num_steps or generator.model.num_steps, rank.number == 0
         asked = options.conditions(generator)
