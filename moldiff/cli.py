@@ -131,7 +131,7 @@ def sample(
         pocket: .pdb or .cif file of a protein, for models that know pockets; molecules are written in its frame.
         reference_ligand: .sdf file of a ligand in the pocket: new molecules get its place and number of heavy atoms.
         center: x,y,z in Å, written as --center=-1.5,20,3: mean position of the molecules, without a reference ligand.
-        fix: .sdf file of fragments that all molecules hold as their first atoms, joined where bonds are missing.
+        fix: .sdf file of a fragment, or several in one record, that all molecules hold, joined at open valences.
         anchors: with `fix`, the atoms that may get new bonds, from 1 as in the file: 1,5; else all with a free valence.
         formula: such as C7H10O2: every molecule has so many atoms of each element; without hydrogens, the heavy ones.
         trust_classes: load a model that names classes from outside of moldiff, which can run any code.

@@ -11,10 +11,18 @@ from rdkit.Chem import AllChem
 from rdkit.Chem.rdMolDescriptors import CalcMolFormula
 
 from moldiff import MoleculeGenerator
-from moldiff.chem.vocabulary import DRUG_VOCABULARY
+from moldiff.chem.vocabulary import DRUG_VOCABULARY, Vocabulary
 from moldiff.cli import main
-from moldiff.diffusion import CategoricalProcess, GaussianProcess, JointProcess, OneHotGaussianProcess, StreamNoise
+from moldiff.diffusion import (
+    CategoricalProcess,
+    GaussianProcess,
+    JointProcess,
+    OneHotGaussianProcess,
+    RadiusOfGyration,
+    StreamNoise,
+)
 from moldiff.diffusion import formula as module
+from moldiff.diffusion.conditions import dress
 from moldiff.diffusion.formula import FormulaProcess, fit_counts, read_formula, warn_if_odd
 from moldiff.diffusion.sampler import EulerSampler
 from moldiff.models import EquivariantGraphTransformer, Prediction
@@ -24,11 +32,16 @@ from moldiff.training import DiffusionModule
 
 
 def tiny(statistics, elements=CategoricalProcess):
-    """A tiny model with random weights."""
+    """A tiny model with random weights; `elements`: None = it has none."""
     torch.manual_seed(0)
     network = partial(EquivariantGraphTransformer, width=16, pair_width=8, vector_channels=4, num_heads=2, num_blocks=1)
     fields = {"pos": GaussianProcess(), "charges": CategoricalProcess(), "bond_types": CategoricalProcess()}
-    made = DiffusionModule(network, {**fields, "atom_types": elements()}, EulerSampler(jump_rate=2.0), num_steps=3)
+    made = DiffusionModule(
+        network,
+        {**fields, **({"atom_types": elements()} if elements else {})},
+        EulerSampler(jump_rate=2.0),
+        num_steps=3,
+    )
     made.build(statistics)
     return MoleculeGenerator(made.model(), "tiny", "cpu", "float32")
 
@@ -72,6 +85,18 @@ def test_unknown_elements_are_told():
     assert read_formula("C2Cl", DRUG_VOCABULARY) == {"C": 2, "Cl": 1}
 
 
+def test_known_molecules_of_many_bonds_are_not_warned_of(caplog):
+    for text in ("SF6", "PF5", "ClF3", "H2SO4"):
+        warn_if_odd(text, Vocabulary(("H", "C", "O", "F", "P", "S", "Cl")))
+    assert not caplog.records
+
+
+def test_formulas_of_too_many_atoms_are_refused():
+    for text in ("C999H999", "C99999999999999999999"):
+        with pytest.raises(ValueError, match="expected at most 1000 atoms"):
+            read_formula(text, QM9)
+
+
 @pytest.mark.parametrize("text", ["C7H11O2", "CH6", "H3"])
 def test_radicals_and_too_many_hydrogens_are_warned_of(text, caplog):
     warn_if_odd(text, QM9)
@@ -100,13 +125,13 @@ def test_with_fixed_atoms(generator):
     assert [formula_of(mol) for mol in drawn] == ["C3H8O2"] * 4
     for mol in drawn:
         assert [mol.GetAtomWithIdx(i).GetSymbol() for i in range(5)] == ["C", "O", "H", "H", "H"]
-    with pytest.raises(ValueError, match="got the formula C3H2O2: the fixed atoms have more of an element"):
-        generator.sample(1, progress=False, fixed=fixed, formula="C3H2O2")
+    for formula in ("C3H2O2", "CH3O"):
+        with pytest.raises(ValueError, match=f"got the formula {formula}: the fixed atoms have all or more"):
+            generator.sample(1, progress=False, fixed=fixed, formula=formula)
 
 
 def test_in_a_pocket_and_without_hydrogens():
     """Of heavy atoms; the reference ligand says where, not how many."""
-    torch.manual_seed(0)
     entry = sorted((Path(__file__).parent / "fixtures" / "pockets" / "complexes").iterdir())[0]
     generator = MoleculeGenerator.from_pretrained("pocket", "cpu", "float32")
     site = generator.site(entry / "pocket.pdb", entry / "ligand.sdf")
@@ -122,13 +147,15 @@ def test_an_odd_formula_is_warned_of_once(generator, caplog):
 
 def test_sizes_must_agree(generator):
     assert len(generator.sample(1, progress=False, formula="CH4", num_atoms=5).arrays[0]) == 5
-    with pytest.raises(ValueError, match="got num_atoms 6; the formula has 5 atoms: leave one of them out"):
-        generator.sample(1, progress=False, formula="CH4", num_atoms=6)
+    for wrong in (6, [5, 5, 5], []):
+        with pytest.raises(ValueError, match="the formula has 5 atoms: leave one of them out"):
+            generator.sample(1, progress=False, formula="CH4", num_atoms=wrong)
 
 
 def test_models_without_classes_are_refused(statistics):
-    with pytest.raises(ValueError, match="needs a model whose elements are drawn as classes"):
-        tiny(statistics, OneHotGaussianProcess).sample(1, progress=False, formula="CH4")
+    for elements in (OneHotGaussianProcess, None):
+        with pytest.raises(ValueError, match="needs a model whose elements are drawn as classes"):
+            tiny(statistics, elements).sample(1, progress=False, formula="CH4")
 
 
 @pytest.mark.parametrize("overshoot", [0.0, 1.0])
@@ -137,7 +164,7 @@ def test_fitted_classes_have_the_expected_numbers(monkeypatch, overshoot):
     monkeypatch.setattr(module, "OVERSHOOT", overshoot)
     random = torch.Generator().manual_seed(0)
     p = torch.rand(3, 20, 4, generator=random, dtype=torch.float64).softmax(-1)
-    mask = torch.arange(20)[None] < torch.tensor([20, 20, 20])[:, None]
+    mask = torch.ones(3, 20, dtype=torch.bool)
     counts = torch.tensor([6.0, 5.0, 5.0, 4.0], dtype=torch.float64)
     fitted = fit_counts(p, counts, mask)
     torch.testing.assert_close(fitted.sum(-1), torch.ones(3, 20).double())
@@ -178,16 +205,19 @@ def test_decoding_is_the_likeliest_assignment(statistics):
         process.decode(estimate, torch.tensor([[True] * 4, [True] * 3 + [False]]))
 
 
-def test_noise_of_rounds_is_about_the_middle(statistics):
+@pytest.mark.parametrize("guides", [[], [RadiusOfGyration(2.0)]])
+def test_noise_of_rounds_is_about_the_middle(generator, guides):
     """Corrupted molecules need not be centred before."""
-    fields = {"pos": GaussianProcess(), **{f: CategoricalProcess() for f in FIELDS[1:]}}
-    from moldiff.diffusion.placement import PlacedProcess
-
-    process = FormulaProcess(PlacedProcess(JointProcess(fields, statistics)), torch.tensor([2, 1, 0, 1, 0]))
-    clean = random_batch(statistics.vocabulary, (4,))
+    process = dress(generator.model, {"formula": "CH2O", "guides": guides}).process
+    clean = random_batch(generator.model.statistics.vocabulary, (4,))
     clean = clean.replace(pos=clean.pos.float() + 5)
     noisy = process.corrupt(clean, torch.full((1,), 0.5), StreamNoise(torch.Generator().manual_seed(0)))
     torch.testing.assert_close(noisy.pos.mean(1), clean.pos.mean(1))
+
+
+def test_an_improved_molecule_has_no_given_formula(generator):
+    with pytest.raises(ValueError, match="leave out `formula`"):
+        list(generator.optimize(Chem.AddHs(Chem.MolFromSmiles("CCO")), "qed", formula="C2H6O"))
 
 
 def test_command_line(tmp_path, monkeypatch, capsys):

@@ -14,7 +14,7 @@ from torch import Tensor
 from moldiff.diffusion.categorical import CategoricalProcess
 from moldiff.diffusion.classifier_free import GuidedDenoiser
 from moldiff.diffusion.fixed import FixedAtoms
-from moldiff.diffusion.formula import FormulaProcess, read_formula, warn_if_odd
+from moldiff.diffusion.formula import FormulaProcess, read_formula
 from moldiff.diffusion.guidance import Guide, GuidedProcess
 from moldiff.diffusion.guides import PocketClashes
 from moldiff.diffusion.inpainting import FixedProcess
@@ -97,15 +97,13 @@ def dress(model: Model, conditions: Conditions, num_samples: int = 1) -> Dressed
             raise ValueError(f"fixed atoms need a model of {', '.join(FIELDS)}: got {got}")
         shift = torch.zeros(3) if site is None else -site.centre
         process = FixedProcess(model.process, fixed.moved(shift, device), in_place=site is not None)
-    elif site is not None:
+    elif site is not None or conditions.get("formula") is not None:  # rounds noise molecules that are not centred
         process = PlacedProcess(model.process)
     if guides:
         centre = None if site is None else site.centre.to(device)
         process = GuidedProcess(process, guides, centre, 0 if fixed is None else len(fixed))
     counts = counts_of(model, conditions)
     if counts is not None:
-        warn_if_odd(conditions["formula"] or "", model.statistics.vocabulary)
-        process = PlacedProcess(model.process) if process is model.process else process
         new = counts - held_by(fixed, len(counts))
         process = FormulaProcess(process, new.to(device), 0 if fixed is None else len(fixed))
     denoiser, context = _conditioned(model, conditions, num_samples)
@@ -123,14 +121,15 @@ def counts_of(model: Model, conditions: Conditions) -> Int[Tensor, " K"] | None:
     if formula is None:
         return None
     found = read_formula(formula, vocabulary)
-    elements = None if isinstance(model.process, LatentProcess) else model.process.processes["atom_types"]
-    if not isinstance(elements, CategoricalProcess):
+    fields = {} if isinstance(model.process, LatentProcess) else dict(model.process.processes.items())
+    if not isinstance(fields.get("atom_types"), CategoricalProcess):
         raise ValueError(
             f"got the formula {formula}: it needs a model whose elements are drawn as classes, such as qm9"
         )
     counts = torch.tensor([found.get(element, 0) for element in vocabulary.elements])
-    if fixed is not None and (counts < held_by(fixed, len(counts))).any():
-        raise ValueError(f"got the formula {formula}: the fixed atoms have more of an element: add atoms")
+    held = held_by(fixed, len(counts))
+    if (counts < held).any() or int(counts.sum()) == int(held.sum()):
+        raise ValueError(f"got the formula {formula}: the fixed atoms have all or more of an element: add atoms")
     return counts
 
 
@@ -144,9 +143,9 @@ def notes_of(conditions: Conditions, molecule: int) -> dict[str, str]:
     """What a molecule was asked to be, as it is written into its record."""
     asked = target_of(conditions.get("properties") or {}, molecule)
     notes = {f"moldiff_target_{name}": f"{value:g}" for name, value in asked.items()}
-    scale = conditions.get("guidance_scale", 1.0)
     if (formula := conditions.get("formula")) is not None:
         notes["moldiff_target_formula"] = formula
+    scale = conditions.get("guidance_scale", 1.0)
     return notes if scale == 1 else {**notes, "moldiff_guidance_scale": f"{scale:g}"}
 
 

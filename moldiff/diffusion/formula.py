@@ -21,6 +21,7 @@ from moldiff.models.denoiser import Prediction
 
 OVERSHOOT = 3.0  # of 0, 1, 3 and 6, that with which most molecules of QM9's formulas are whole after the first pass
 _ROUNDS = 50  # of fitting; the factors need not be exact, since the next step fits them anew
+_MOST_ATOMS = 1000
 _LEAST = 1e-6  # probability and count: nothing is ruled out
 
 _logger = logging.getLogger(__name__)
@@ -42,15 +43,19 @@ def read_formula(text: str, vocabulary: Vocabulary) -> dict[str, int]:
     if unknown:
         hint = "" if vocabulary.hydrogens or "H" not in unknown else ", and hydrogens are added afterwards: leave out H"
         raise ValueError(f"got the formula {text}: the model knows {', '.join(vocabulary.elements)}{hint}")
+    if sum(counts.values()) > _MOST_ATOMS:
+        raise ValueError(f"got the formula {text}: expected at most {_MOST_ATOMS} atoms")
     return dict(counts)
 
 
 def warn_if_odd(formula: str, vocabulary: Vocabulary) -> None:
     """Warn of a formula that no uncharged molecule without unpaired electrons has."""
-    valence = Chem.GetPeriodicTable().GetDefaultValence
-    counts = read_formula(formula, vocabulary)
-    unsaturation = 2 + sum(number * (valence(element) - 2) for element, number in counts.items())
-    if vocabulary.hydrogens and (unsaturation < 0 or unsaturation % 2):
+    counts, table = read_formula(formula, vocabulary), Chem.GetPeriodicTable()
+    least, most = (
+        2 + sum(number * (valence(element) - 2) for element, number in counts.items())
+        for valence in (table.GetDefaultValence, lambda element: max(table.GetValenceList(element)))
+    )
+    if vocabulary.hydrogens and (most < 0 or least % 2):
         _logger.warning("no uncharged molecule without unpaired electrons has the formula %s", formula)
 
 

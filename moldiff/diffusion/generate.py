@@ -19,6 +19,7 @@ from moldiff.data.batch import MolBatch
 from moldiff.data.molecules import to_arrays
 from moldiff.diffusion.alignment import Motion
 from moldiff.diffusion.conditions import Conditions, Dressed, counts_of, dress, notes_of
+from moldiff.diffusion.formula import warn_if_odd
 from moldiff.diffusion.latent import LatentProcess
 from moldiff.diffusion.model import Model
 from moldiff.diffusion.noise import MoleculeNoise
@@ -71,6 +72,8 @@ def generate(
     if num_steps is not None and num_steps < 1:
         raise ValueError(f"num_steps must be at least 1: got {num_steps}; the model's default is {model.num_steps}")
     dressed, site = dress(model, conditions, num_samples), conditions.get("site")
+    if (formula := conditions.get("formula")) is not None:
+        warn_if_odd(formula, model.statistics.vocabulary)
     sizes = _sizes(model, num_samples, seed, num_atoms, conditions)
     steering = conditions.get("steering")
     groups = max(1, batch_size // (1 if steering is None else steering.particles))
@@ -147,7 +150,7 @@ def _sizes(
     num_fixed, counts = 0 if fixed is None else len(fixed), counts_of(model, conditions)
     if counts is not None:
         total = int(counts.sum())
-        if num_atoms is not None and (torch.as_tensor(num_atoms) != total).any():
+        if num_atoms is not None and not torch.equal(torch.as_tensor(num_atoms), torch.tensor(total)):
             raise ValueError(f"got num_atoms {num_atoms}; the formula has {total} atoms: leave one of them out")
         num_atoms = total
     if num_atoms is None and site is not None:

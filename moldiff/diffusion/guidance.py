@@ -75,7 +75,7 @@ class GuidedProcess(WrappedProcess):
 
     def estimate(self, noisy: MolBatch, output: Prediction, t: Float[Tensor, " B"]) -> Prediction:
         """The clean estimate, moved by the guides."""
-        estimate = _within_reach(self.process.estimate(noisy, output, t), noisy)
+        estimate = _within_reach(self.process.estimate(noisy, output, t), noisy, self.num_fixed)
         unknown = (1 + self.process.signal(t).square()).rsqrt()
         with torch.inference_mode(False), torch.enable_grad(), torch.autocast(noisy.pos.device.type, enabled=False):
             values = {name: value.clone().float() for name, value in estimate.present().items()}
@@ -118,11 +118,14 @@ class GuidedProcess(WrappedProcess):
         return shift if self.centre is not None or self.num_fixed else centred(shift, mask)
 
 
-def _within_reach(estimate: Prediction, noisy: MolBatch) -> Prediction:
-    """The estimate, shrunk about its mean if it reaches too far."""
-    mask, middle = noisy.mask[..., None], mean_position(estimate.pos, noisy.mask)
-    far, allowed = (
-        (centred(pos, noisy.mask) * mask).norm(dim=-1).amax(1)[:, None, None] for pos in (estimate.pos, noisy.pos)
-    )
-    factor = ((REACH * (allowed + MARGIN)) / far.clamp(min=1e-6)).clamp(max=1)
-    return replace(estimate, pos=torch.where(mask, middle + (estimate.pos - middle) * factor, estimate.pos))
+def _within_reach(estimate: Prediction, noisy: MolBatch, num_fixed: int) -> Prediction:
+    """The estimate; one that reaches too far is shrunk about its mean, or that of fixed atoms, which stay."""
+    mask = noisy.mask.clone()
+    mask[:, num_fixed or mask.shape[1] :] = False
+    middle = mean_position(estimate.pos, mask)
+    away = (estimate.pos - middle) * noisy.mask[..., None]
+    allowed = REACH * (centred(noisy.pos, noisy.mask).norm(dim=-1).amax(1) + MARGIN)
+    factor = (allowed / away.norm(dim=-1).amax(1).clamp(min=1e-6))[:, None, None]
+    moves = (factor < 1) & noisy.mask[..., None]
+    moves[:, :num_fixed] = False
+    return replace(estimate, pos=torch.where(moves, middle + away * factor, estimate.pos))

@@ -67,8 +67,7 @@ class AtomDistance:
 class PredictedProperty:
     """Asks for a value of a property that a regressor predicts, such as the one that `qm9_conditional` brings.
 
-    The energy is `scale` times the squared deviation in standard deviations of the regressor's training data. The
-    regressor must know the elements of the model, in the same order.
+    The energy is `scale` times the squared deviation in standard deviations of the regressor's training data.
     """
 
     regressor: Regressor
@@ -83,11 +82,20 @@ class PredictedProperty:
             raise ValueError(f"the regressor predicts {', '.join(known)}: got {self.name!r}; ask for one of these")
 
     def __call__(self, estimate: Prediction, mask: Bool[Tensor, "B N"]) -> Float[Tensor, " B"]:
-        """See `Guide`."""
+        """See `Guide`.
+
+        Raises:
+            ValueError: if the model has other elements than the regressor knows (their number is looked at).
+        """
         network, moments = self.regressor.network, self.regressor.statistics.properties[self.name]
-        found: Tensor = network(MolBatch(estimate.pos, estimate.atom_types, None, None, mask))
+        place, types = next(network.parameters()).device, estimate.atom_types
+        if types is None or types.shape[-1] != network.num_elements:
+            known = ", ".join(self.regressor.statistics.vocabulary.elements)
+            got = "none" if types is None else types.shape[-1]
+            raise ValueError(f"the regressor knows {known}: got a model of {got} elements; take one of the same data")
+        found: Tensor = network(MolBatch(estimate.pos.to(place), types.to(place), None, None, mask.to(place)))
         wanted = (self.target - moments.mean) / moments.std
-        miss = found[:, network.properties.index(self.name)] - wanted
+        miss = found[:, network.properties.index(self.name)].to(mask.device) - wanted
         return self.scale * miss * miss
 
 

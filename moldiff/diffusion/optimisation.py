@@ -80,6 +80,8 @@ def optimise(
         raise ValueError(f"improving a molecule needs a model of {', '.join(FIELDS)}: got {got}")
     if conditions.get("fixed") is not None:
         raise ValueError("fixed atoms cannot be kept while a molecule is improved: leave out `fixed`")
+    if conditions.get("formula") is not None:
+        raise ValueError("elements may change while a molecule is improved: leave out `formula`")
     if conditions.get("steering") is not None:
         raise ValueError("a reward cannot steer while a molecule is improved: give it as the objective")
     dressed, site = dress(model, conditions), conditions.get("site")

@@ -64,8 +64,8 @@ class EquivariantGraphTransformer(Denoiser):
             num_pocket_neighbours: nearest pocket nodes that an atom sees in each block.
             properties: names of properties that molecules may be asked to have, such as gap and mu of QM9. Until it is
                 trained, the network heeds them not.
-            composition: whether every atom reads the counts of elements, charges and bonds of its whole molecule, as
-                they are and as they were last estimated.
+            composition: whether every atom reads the counts of elements, charges and bonds of its whole molecule;
+                elements and bonds also as they were last estimated.
         """
         super().__init__()
         if width % num_heads:

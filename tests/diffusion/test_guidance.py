@@ -28,6 +28,7 @@ from moldiff.diffusion import (
     Sampler,
 )
 from moldiff.diffusion.frame import centre
+from moldiff.diffusion.guidance import _within_reach
 from moldiff.diffusion.placement import PlacedProcess
 from moldiff.models import Denoiser, Prediction
 from moldiff.nn.geometry import centred, mean_position
@@ -67,7 +68,7 @@ def extent(pos: Tensor, mask: Tensor) -> Tensor:
 
 
 def test_estimates_that_reach_too_far_are_drawn_in(statistics: Statistics, clean: MolBatch) -> None:
-    """About their mean; others stay exactly as they are."""
+    """About their mean, or that of fixed atoms, which stay; others stay exactly as they are."""
 
     def nothing(estimate: Prediction, mask: Tensor) -> Tensor:
         return 0 * estimate.pos.sum((1, 2))
@@ -76,6 +77,13 @@ def test_estimates_that_reach_too_far_are_drawn_in(statistics: Statistics, clean
     noisy, said = clean.replace(pos=clean.pos + 7), output(clean)
     near, far = (process.estimate(noisy, replace(said, pos=x * said.pos), t) for x in (1.0, 1e3))
     torch.testing.assert_close(near.pos[clean.mask], noisy.pos[clean.mask], atol=1e-4, rtol=0)
+    unguided = process.process.estimate(noisy, said, t).pos
+    assert torch.equal(_within_reach(Prediction(unguided), noisy, 0).pos, unguided)
+    wide = unguided.clone()
+    wide[:, 2] += 100
+    drawn = _within_reach(Prediction(wide), noisy, 2).pos
+    assert torch.equal(drawn[:, :2], wide[:, :2])
+    assert (centred(drawn, clean.mask).norm(dim=-1).amax(1) < 40).all()
     radius = centred(clean.pos, clean.mask).norm(dim=-1).amax(1)
     reached = centred(far.pos, clean.mask).norm(dim=-1).amax(1)
     torch.testing.assert_close(reached, 3 * (radius + 2), atol=1e-2, rtol=0)
@@ -269,5 +277,8 @@ def test_a_predicted_property_is_guided_to_its_value() -> None:
         expected = 2 * ((values - 5.0) / regressor.statistics.properties["gap"].std) ** 2
         torch.testing.assert_close(energy.detach().double(), expected, rtol=1e-3, atol=1e-4)
     assert found[1] < 0.7 * found[0]
+    pocket = MoleculeGenerator.from_pretrained("pocket", "cpu", "float32")
+    with pytest.raises(ValueError, match="the regressor knows H, C, N, O, F: got a model of 10 elements"):
+        pocket.sample(1, num_steps=2, num_atoms=8, progress=False, guides=[PredictedProperty(regressor, "gap", 5.0)])
     with pytest.raises(ValueError, match="predicts gap, homo, lumo, alpha, mu, Cv: got 'logP'"):
         PredictedProperty(regressor, "logP", 1.0)
