@@ -69,7 +69,7 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
         )
         minutes, shares = [minute for minute, _ in points], [share for _, share in points]
         values = [100 * share["value"] for share in shares]
-        low = [value - 100 * share["interval"][0] for value, share in zip(values, shares, strict=True)]
+        low = [max(0.0, value - 100 * share["interval"][0]) for value, share in zip(values, shares, strict=True)]
         high = [100 * share["interval"][1] - value for value, share in zip(values, shares, strict=True)]
         axes.errorbar(minutes, values, (low, high), fmt="o-", capsize=3, label=config)
     axes.axhline(100 * TARGET, color="grey", linestyle="--", label="EDM, published (about a week of a GPU)")
@@ -80,7 +80,7 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
     minutes_shown = [5, 10, 20, 50, 100, 200, 500]
     axes.set_xticks(minutes_shown, [str(minute) for minute in minutes_shown])
     axes.minorticks_off()
-    axes.legend()
+    axes.legend(loc="center right")
     figure.savefig(path, dpi=150)
 
 
