@@ -18,7 +18,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     made = {}
     for page in sorted({block.page for block in BLOCKS}):
         made[page] = tmp_path_factory.mktemp("page")
-        for name in ("configs", "docs", "tests"):
+        for name in ("benchmarks", "configs", "docs", "tests"):
             (made[page] / name).symlink_to(ROOT / name)
     return made
 
