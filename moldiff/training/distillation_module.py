@@ -53,13 +53,14 @@ class DistillationModule(DiffusionModule):
         warmup_steps: int = 50,
         decay_fraction: float = 0.5,
         property_dropout: float = 0.1,
+        init_from: Path | None = None,
         on_bad_batch: OnBadBatch = "stop",
         seed: int = 0,
     ) -> None:
         """Settings of a training run; those that are not explained here as in `DiffusionModule`.
 
         Args:
-            denoiser: class of the network with its arguments, as the teacher's: the student starts from its weights.
+            denoiser: class of the network with its arguments: as the teacher's, unless `init_from` is given.
             processes: field name -> noise law, as the teacher's.
             teacher: bundled model, model folder or checkpoint.
             sampler: how the student draws molecules: an `EulerSampler` without stochasticity.
@@ -74,6 +75,8 @@ class DistillationModule(DiffusionModule):
             warmup_steps: steps of linear warm-up.
             decay_fraction: last share of the planned steps, in which the rate falls linearly to zero; 0: constant.
             property_dropout: share of the molecules whose properties are all hidden, if the network reads any.
+            init_from: bundled model, model folder or checkpoint whose weights the student starts from; the teacher's if
+                not given. A small student can so have a large teacher.
             on_bad_batch: "stop" or "skip".
             seed: of steps and noise.
         """
@@ -87,7 +90,7 @@ class DistillationModule(DiffusionModule):
             warmup_steps,
             decay_fraction,
             property_dropout=property_dropout,
-            init_from=teacher,
+            init_from=init_from or teacher,
             on_bad_batch=on_bad_batch,
             seed=seed,
         )

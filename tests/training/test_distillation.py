@@ -21,6 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:::pytorch_lightning", "ignore:::
 
 FIELDS = ("atom_types", "charges", "bond_types")
 Distill = Callable[..., Path]
+Run = Callable[..., None]
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +103,16 @@ def test_distilled_resumed_and_drawn(distill: Distill, monkeypatch: pytest.Monke
     assert read_model(whole / "model").num_steps == 2
     main(["sample", "--model", "model", "--num_samples", "3", "--num_atoms", "5", "--out", "new.sdf"])
     assert {mol.GetProp("moldiff_num_steps") for mol in read_molecules("new.sdf")} == {"2"}
+
+
+def test_a_small_student_of_a_large_teacher(distill: Distill, run: Run, tmp_path: Path) -> None:
+    run(tmp_path, "fit", "--model.denoiser.init_args.num_blocks", "1", "--trainer.max_steps", "2")
+    small = str(tmp_path / "checkpoints" / "last.ckpt")
+    folder = distill("--model.denoiser.init_args.num_blocks", "1", "--model.init_from", small, "--model.lr", "0")
+    student, start = (read_model(path).denoiser for path in (folder / "checkpoints" / "last.ckpt", Path(small)))
+    assert len(student.blocks) == 1
+    for name, value in start.state_dict().items():
+        torch.testing.assert_close(student.state_dict()[name], value)
 
 
 def test_what_a_student_cannot_be_taught(
