@@ -61,10 +61,6 @@ VARIANTS = {
     "decay 0.9": Variant("", ("--model.decay_fraction=0.9",)),
     "width 96": Variant("narrower", (NETWORK + "width=96", NETWORK + "num_blocks=6")),
     "width 192": Variant("wider, 4 blocks", (NETWORK + "width=192", NETWORK + "num_blocks=4")),
-    "composition": Variant(
-        "atoms read the counts of elements, charges and bonds (measured before its weights began at zero)",
-        (NETWORK + "composition=true",),
-    ),
     "blocks 7": Variant("deeper", (NETWORK + "num_blocks=7",), 1.38),
     "blocks 3": Variant("shallower", (NETWORK + "num_blocks=3",), 0.63),
     "pair width 64": Variant("default 32", (NETWORK + "pair_width=64",), 1.5),

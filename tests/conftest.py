@@ -76,7 +76,6 @@ ALL_DENOISERS: dict[str, Callable[[Vocabulary], Denoiser]] = {
     "graph transformer, properties": lambda v: EquivariantGraphTransformer(
         v, 16, 8, 4, 2, 2, 2, 8, properties=("gap", "mu")
     ),
-    "graph transformer, composition": lambda v: EquivariantGraphTransformer(v, 16, 8, 4, 2, 1, 2, 8, composition=True),
     "egnn": lambda v: EGNN(v, 12, 2),
     "egnn, conditioned": lambda v: EGNN(v, 12, 2, self_conditioning=True, num_bases=8),
     "tensor field": lambda v: TensorFieldNetwork(v, "8x0e+4x1o+2x2e", "4x0e+2x1o+1x2e", 2, 8, 8),

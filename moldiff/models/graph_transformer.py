@@ -45,7 +45,6 @@ class EquivariantGraphTransformer(Denoiser):
         pocket_encoder: PocketEncoder | None = None,
         num_pocket_neighbours: int = 24,
         properties: Sequence[str] = (),
-        composition: bool = False,
     ) -> None:
         """Sizes of the network.
 
@@ -64,8 +63,6 @@ class EquivariantGraphTransformer(Denoiser):
             num_pocket_neighbours: nearest pocket nodes that an atom sees in each block.
             properties: names of properties that molecules may be asked to have, such as gap and mu of QM9. Until it is
                 trained, the network heeds them not.
-            composition: whether every atom reads the counts of elements, charges and bonds of its whole molecule;
-                elements and bonds also as they were last estimated.
         """
         super().__init__()
         if width % num_heads:
@@ -78,9 +75,6 @@ class EquivariantGraphTransformer(Denoiser):
         self.basis = GaussianBasis(num_bases, cutoff=8.6 / length_scale)
         self.node_in = nn.Linear(2 * k + q + 2, width)
         self.pair_in = nn.Linear(2 * r + 2 * num_bases, pair_width)
-        self.composition_in = nn.Linear(2 * k + q + 2 * r, width, bias=False) if composition else None
-        if self.composition_in is not None:
-            nn.init.zeros_(self.composition_in.weight)
         self.vector_in = nn.Parameter(torch.stack([torch.ones(vector_channels), 0.5 * torch.randn(vector_channels)]))
         self.blocks = nn.ModuleList(
             GraphTransformerBlock(width, pair_width, vector_channels, num_heads, expansion) for _ in range(num_blocks)
@@ -103,7 +97,7 @@ class EquivariantGraphTransformer(Denoiser):
         self.vector_out = nn.Parameter(torch.ones(vector_channels) / vector_channels)
         layers = [f"property_layers.{k}." for k in range(num_blocks)]
         further = [] if pocket_encoder is not None else [f"blocks.{k}." for k in range(1, num_blocks)]
-        self.optional = ("composition_in.", "property_embedding.", *layers, *further)
+        self.optional = ("property_embedding.", *layers, *further)
 
     def forward(self, noisy: MolBatch, t: Float[Tensor, " B"], context: Context | None = None) -> Prediction:
         """See `Denoiser.forward`."""
@@ -184,9 +178,6 @@ class EquivariantGraphTransformer(Denoiser):
         v = now * self.vector_in[0] + before * self.vector_in[1]
         bonds = as_features(noisy.bond_types, pos, self.num_bonds, p).transpose(0, 1)
         old_bonds = as_features(old.bond_types, pos, self.num_bonds, p).transpose(0, 1)
-        if self.composition_in is not None:
-            counts = _counts([elements, charges, old_elements], [bonds, old_bonds], tables)
-            s = s + self.composition_in(counts).to(s.dtype)
         e = self.pair_in(torch.cat([bonds, old_bonds, self._bases(now, tables), self._bases(before, tables)], -1))
         return s, v, e
 
@@ -194,13 +185,3 @@ class EquivariantGraphTransformer(Denoiser):
         """Gaussian bases of the distances of all pairs."""
         out: Tensor = self.basis(torch.sqrt(square(tables.difference(pos)) + EPSILON).squeeze(-1))
         return out
-
-
-def _counts(atoms: list[Tensor], pairs: list[Tensor], tables: AtomFirst) -> Float[Tensor, "B K"]:
-    """Features of atoms (B, N, K) and of pairs (P, B, K), added up over each molecule, in units of ten."""
-    x, y = torch.cat(atoms, -1).transpose(0, 1), torch.cat(pairs, -1)
-    if tables.atoms is not None:
-        x = x * tables.atoms
-    if tables.pairs is not None:
-        y = y * tables.pairs
-    return torch.cat([x.sum(0), y.sum(0)], -1) / 10

@@ -88,8 +88,8 @@ class DiffusionModule(GuardedModule):
             property_dropout: share of the molecules whose properties are all hidden from the network, if it reads any;
                 of the others random ones are shown.
             init_from: bundled model, model folder or checkpoint whose weights a new run starts from (to resume, use
-                --ckpt_path). Weights for properties, for the composition and (without a pocket encoder) for further
-                blocks may be missing: they begin without effect.
+                --ckpt_path). Weights for properties and (without a pocket encoder) for further blocks may be missing:
+                they begin without effect.
             compile: compile the network's blocks with TorchInductor (needs a C++ compiler; minutes at the start): once
                 with gradients and once without, for padded and for unpadded batches, for one size and for any.
             on_bad_batch: what is done if coordinates, losses or gradients of a batch are no finite numbers: "stop" with

@@ -114,13 +114,13 @@ def test_training_can_start_from_a_model(source, exported, checkpoint, run, tmp_
 
 
 def test_a_deeper_network_can_start_from_a_model(exported, run, tmp_path, caplog):
-    """Further blocks, and the composition, change nothing at first: at rate 0 the molecules are the model's."""
+    """Further blocks change nothing at first: at rate 0 the molecules are the model's."""
     network = "--model.denoiser.init_args."
-    deeper = (network + "num_blocks", "4", network + "composition", "true")
+    deeper = (network + "num_blocks", "4")
     options = ("--trainer.max_steps", "1", "--model.lr", "0", "--model.seed", "5")
     with caplog.at_level("WARNING"):
         run(tmp_path, "fit", "--model.init_from", str(exported), *deeper, *options)
-    assert "no weights for blocks.2, blocks.3, composition_in: they begin without effect" in caplog.text
+    assert "no weights for blocks.2, blocks.3: they begin without effect" in caplog.text
     export_checkpoint(tmp_path / "checkpoints" / "last.ckpt", tmp_path / "out")
     assert_same_molecules(samples(tmp_path / "out"), samples(exported))
 
