@@ -110,6 +110,7 @@ def main() -> None:
     parser.add_argument("--num_pockets", type=int, help="only so many pockets, evenly spread over the list")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--whole", action="store_true", help="strain and PoseBusters' internal energy, too")
+    parser.add_argument("--dock", action="store_true", help="by Vina, too: half a minute for each molecule and ligand")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -123,9 +124,8 @@ def main() -> None:
         seconds = None if designs.exists() else draw(generator, entry, designs, args)
         mols = read_molecules(designs)
         if not report.exists():
-            evaluate_pocket(mols, entry / POCKET, read_molecules(entry / LIGAND), fast=not args.whole).write_json(
-                report
-            )
+            known = read_molecules(entry / LIGAND)
+            evaluate_pocket(mols, entry / POCKET, known, dock=args.dock, fast=not args.whole).write_json(report)
         if not more.exists():
             more.write_text(json.dumps({"seconds": seconds, "elsewhere": elsewhere(mols, entry, before)}))
     (args.out / "summary.json").write_text(json.dumps(summary(args.out, names), indent=1) + "\n")
