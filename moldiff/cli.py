@@ -1,4 +1,4 @@
-"""The command line: `moldiff sample|evaluate|report|export|prepare-pocket`, and Lightning's `fit|validate|test`."""
+"""The command line: `moldiff sample|evaluate|relax|report|export|prepare-pocket`, and Lightning's `fit` and others."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from moldiff.arguments import call
+
 HELP = """usage: moldiff COMMAND [options]
 
 New molecules in 3D by equivariant diffusion.
@@ -16,6 +18,7 @@ New molecules in 3D by equivariant diffusion.
   sample          draw molecules from a trained model to an .sdf or .xyz file;
                   with --optimize LIGAND.sdf, improve a given molecule
   evaluate        score the molecules of a file
+  relax           mend the geometry of molecules by a force field, alone or in a pocket
   report          show the molecules of files in a web page: scores, distributions, 2D and 3D
   export          turn a training checkpoint into a model folder (weights, config, card)
   prepare-pocket  cut a pocket out of a protein, for training or sampling
@@ -29,17 +32,6 @@ New molecules in 3D by equivariant diffusion.
 moldiff COMMAND --help explains the options of a command.
 """
 TRAINER_COMMANDS = ("fit", "validate", "test", "distill", "fit-regressor", "evaluate-properties")
-_REPEATED = {  # options that may be given several times
-    "molecules": "A .sdf, .sdf.gz, .xyz, .npz or .smi file; give it again for each further file (up to 6).",
-}
-_SWITCHES = {  # options without a value
-    "overwrite": "Replace the output if it exists.",
-    "trust_classes": "Load a model that names classes from outside of moldiff, which can run any code.",
-    "half": "Keep the weights as float16: half the size, rounded by 0.05 % at most; they are used in float32.",
-    "resume": "Go on with what an interrupted run has written.",
-    "dock": "With --pocket: dock each molecule with AutoDock Vina as well (seconds to minutes for each).",
-    "fast": "With --pocket: leave out strain and PoseBusters' internal energy, which take most of the time.",
-}
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -56,6 +48,7 @@ def main(args: Sequence[str] | None = None) -> None:
     commands: dict[str, Callable[..., Any]] = {
         "sample": sample,
         "evaluate": evaluate,
+        "relax": relax,
         "report": report,
         "export": export,
         "prepare-pocket": prepare_pocket,
@@ -63,9 +56,9 @@ def main(args: Sequence[str] | None = None) -> None:
     name, *rest = arguments
     try:
         if name == "sample" and any(word.split("=")[0] == "--optimize" for word in rest):
-            _call(name, improve, rest)
+            call(name, improve, rest)
         elif name in commands:
-            _call(name, commands[name], rest)
+            call(name, commands[name], rest)
         elif name in TRAINER_COMMANDS:
             _train(name, rest)
         else:
@@ -283,6 +276,20 @@ def evaluate(
     run_evaluate(molecules, reference, out, overwrite, groups, bonds, workers)
 
 
+def relax(molecules: Path, out: Path, pocket: Path | None = None, overwrite: bool = False) -> None:
+    """Mend the geometry of the molecules of a file by a force field (MMFF94s, or UFF), alone or in a pocket.
+
+    Args:
+        molecules: a .sdf or .sdf.gz file with bonds and coordinates; hydrogens may be missing, as in designs.
+        out: .sdf or .xyz file for all records, with `moldiff_relaxed` (1; 0 where it failed) and how far atoms moved.
+        pocket: .pdb or .cif file of a protein; the molecules keep their places in it, and clashes are mended.
+        overwrite: replace `out` if it exists.
+    """
+    from moldiff.chem.relax_command import run_relax
+
+    run_relax(molecules, out, pocket, overwrite)
+
+
 def report(
     molecules: list[str],
     out: Path,
@@ -375,24 +382,7 @@ def _train(name: str, arguments: list[str]) -> None:
     if name == "evaluate-properties":
         from moldiff.training.property_command import evaluate_properties
 
-        _call(name, evaluate_properties, arguments)
+        call(name, evaluate_properties, arguments)
         return
     modules = {"fit-regressor": PropertyModule, "distill": DistillationModule}
     run_trainer(["fit" if name in modules else name, *arguments], modules.get(name, DiffusionModule), name)
-
-
-def _call(name: str, function: Callable[..., Any], arguments: list[str]) -> None:
-    """Parse the arguments of a function by its signature and call it."""
-    import jsonargparse
-
-    parser = jsonargparse.ArgumentParser(prog=f"moldiff {name}", description=(function.__doc__ or "").split("\n")[0])
-    switches: dict[str | int, str] = {
-        name: text for name, text in _SWITCHES.items() if name in function.__annotations__
-    }
-    repeated = {n: text for n, text in _REPEATED.items() if function.__annotations__.get(n) == "list[str]"}
-    parser.add_function_arguments(function, skip={*switches, *repeated})
-    for option, text in repeated.items():
-        parser.add_argument(f"--{option}", action="append", required=True, metavar="FILE", help=text)
-    for switch, text in switches.items():
-        parser.add_argument(f"--{switch}", action="store_true", help=text)
-    function(**vars(parser.parse_args(arguments)))

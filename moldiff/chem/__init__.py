@@ -3,6 +3,7 @@
 from moldiff.chem.arrays import MoleculeArrays, from_mol, pair_indices, sanitized, to_mol
 from moldiff.chem.bond_lengths import edm_bond_orders
 from moldiff.chem.files import MoleculeWriter, read_molecules
+from moldiff.chem.force_field import relax
 from moldiff.chem.perception import perceive_bonds
 from moldiff.chem.picture import grid_picture
 from moldiff.chem.pocket import Pocket, select_pocket
@@ -24,6 +25,7 @@ __all__ = [
     "perceive_bonds",
     "read_molecules",
     "read_pocket",
+    "relax",
     "sanitized",
     "select_pocket",
     "to_mol",

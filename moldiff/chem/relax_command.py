@@ -1,0 +1,71 @@
+"""`moldiff relax`: the molecules of a file with mended geometry."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from rdkit import Chem
+from scipy.spatial import cKDTree
+from tqdm import tqdm
+
+from moldiff.chem.files import MoleculeWriter, read_molecules
+from moldiff.chem.force_field import NEAR, relax
+from moldiff.chem.pocket import Pocket
+from moldiff.chem.protein_files import read_pocket
+
+
+def run_relax(molecules: Path, out: Path, pocket: Path | None = None, overwrite: bool = False) -> None:
+    """Relax the molecules of a file by a force field (MMFF94s, or UFF), alone or in their pocket.
+
+    Args:
+        molecules: a .sdf or .sdf.gz file with coordinates; hydrogens may be missing, as in designs for a pocket.
+        out: .sdf or .xyz file for all records, with `moldiff_relaxed` (1; 0 where it failed) and how far atoms moved.
+        pocket: .pdb or .cif file of a protein in the frame of the molecules, which stay in their places in it.
+        overwrite: replace `out` if it exists.
+
+    Raises:
+        FileNotFoundError: if a file or the folder of `out` does not exist.
+        FileExistsError: if `out` exists and `overwrite` is False.
+        ValueError: if a file cannot be read, or no molecule is near the pocket.
+    """
+    if not molecules.name.lower().endswith((".sdf", ".sdf.gz")):
+        raise ValueError(f"{molecules}: expected a .sdf or .sdf.gz file, which has bonds and coordinates")
+    writer = MoleculeWriter(out, overwrite)
+    mols, around = read_molecules(molecules), None if pocket is None else read_pocket(pocket)
+    if around is not None and not any(mol is not None and _is_near(mol, around) for mol in mols):
+        raise ValueError(
+            f"{molecules}: got no molecule within {NEAR:g} Å of the atoms of {pocket}; expected both in one frame"
+        )
+    moved: list[float] = []
+    failures = Counter[str]()
+    with writer:
+        for mol in tqdm(mols, "relaxing", unit="molecules", disable=None):
+            done = False
+            if mol is not None:
+                mol.ClearProp("moldiff_relaxed_rmsd")
+            try:
+                if mol is None:
+                    raise ValueError("unreadable, or without atoms")
+                relaxed = relax(mol, around)
+                mol, done = relaxed.mol, True
+                mol.SetProp("moldiff_relaxed_rmsd", f"{relaxed.rmsd:.3f}")
+                moved.append(relaxed.rmsd)
+            except ValueError as error:
+                failures[str(error)] += 1
+            if mol is not None:
+                mol.SetIntProp("moldiff_relaxed", int(done))
+            writer.write(mol)
+    mean = f"; atoms moved by {np.mean(moved):.2f} Å (RMSD, mean)" if moved else ""
+    sys.stdout.write(f"{out}: {len(moved):,} of {len(mols):,} molecules relaxed{mean}\n")
+    for reason, count in failures.most_common():
+        sys.stdout.write(f"  {count:,} as they were: {reason}\n")
+
+
+def _is_near(mol: Chem.Mol, pocket: Pocket) -> bool:
+    if not mol.GetNumConformers():
+        return False
+    distance, _ = cKDTree(pocket.positions).query(np.nan_to_num(mol.GetConformer().GetPositions()))
+    return bool(distance.min() < NEAR)
