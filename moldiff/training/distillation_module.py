@@ -13,7 +13,7 @@ from torch import Tensor
 
 from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.batch import MolBatch
-from moldiff.data.pocket_batch import ComplexBatch
+from moldiff.data.pocket_batch import ComplexBatch, PocketBatch
 from moldiff.data.statistics import Statistics
 from moldiff.diffusion.classifier_free import GuidedDenoiser
 from moldiff.diffusion.frame import own_frame
@@ -136,10 +136,11 @@ class DistillationModule(DiffusionModule):
                 f"the student must have the noise law of its teacher, in terms of molecules: got other processes than "
                 f"those of {self.teacher_path}; take over the settings in its config.yaml"
             )
-        if self.guidance_scale != 1 and not self.denoiser.properties:
+        asked = self.denoiser.properties or getattr(self.denoiser, "pocket_encoder", None) is not None
+        if self.guidance_scale != 1 and not asked:
             raise ValueError(
-                f"only a teacher that reads properties can be guided: got guidance_scale = {self.guidance_scale:g}; "
-                "leave it out"
+                "only a teacher that reads properties or a pocket can be guided: got guidance_scale = "
+                f"{self.guidance_scale:g}; leave it out"
             )
 
     def training_step(self, batch: MolBatch | ComplexBatch, batch_idx: int) -> Tensor:
@@ -147,18 +148,20 @@ class DistillationModule(DiffusionModule):
         noise = self.noise_of_step(batch_idx)
         clean, pocket = own_frame(batch)
         assert self.statistics is not None
-        if pocket is not None:
-            raise ValueError("distillation is for models without a pocket: got complexes; give molecules only")
         if fault := fault_of_data(clean, self.statistics.vocabulary):
             return self.without(fault)
         properties = self.properties_of(clean)
         if properties is not None:
             properties = hidden(properties, noise, self.property_dropout)
-        losses = self.taught(clean, noise, properties)
+        losses = self.taught(clean, noise, properties, pocket)
         return self.logged(losses, clean, len(batch))
 
     def taught(
-        self, clean: MolBatch, noise: Noise, properties: Float[Tensor, "B C"] | None = None
+        self,
+        clean: MolBatch,
+        noise: Noise,
+        properties: Float[Tensor, "B C"] | None = None,
+        pocket: PocketBatch | None = None,
     ) -> dict[str, Float[Tensor, " B"]]:
         """Loss of each field and molecule against what the teacher makes of the student's states.
 
@@ -166,8 +169,9 @@ class DistillationModule(DiffusionModule):
             clean: centred molecules, to begin with.
             noise: of the time and of all steps.
             properties: that both are shown of each molecule; none if not given.
+            pocket: around each molecule; none if not given.
         """
-        times, asked = self.sampler.grid(self.num_steps).to(self.device), Context(properties=properties)
+        times, asked = self.sampler.grid(self.num_steps).to(self.device), Context(pocket=pocket, properties=properties)
         stage = int(noise.uniform(torch.empty(1, device=self.device)) * self.num_steps)
         first, t = max(0, stage - self.own_steps), _rows(times[stage], clean)
         with torch.no_grad():

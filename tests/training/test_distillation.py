@@ -128,7 +128,7 @@ def test_what_a_student_cannot_be_taught(
         (("--model.processes.pos.init_args.scale", "3.0"), "the noise law of its teacher"),
         (("--model.teacher_steps", "2"), "more steps than the student: got 2 and 2"),
         (("--model.num_steps", "4"), "more steps than the student: got 4 and 4"),
-        (("--model.guidance_scale", "2"), "only a teacher that reads properties can be guided"),
+        (("--model.guidance_scale", "2"), "only a teacher that reads properties or a pocket can be guided"),
         (("--model.processes.bond_types.init_args.schedule", "CosineSchedule"), "the noise law of its teacher"),
         (("--model.teacher", str(tmp_path / "none")), "expected one of the bundled models"),
         (("--model.denoiser.init_args.width", "24"), "are of another network"),

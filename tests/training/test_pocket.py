@@ -17,11 +17,11 @@ from moldiff.data.complex_datamodule import ComplexDataModule
 from moldiff.data.druglike_datamodule import DrugLikeDataModule
 from moldiff.data.mixed_datamodule import MixedDataModule
 from moldiff.data.pocket_batch import ComplexBatch, PocketBatch
-from moldiff.diffusion import CategoricalProcess, GaussianProcess
+from moldiff.diffusion import CategoricalProcess, GaussianProcess, StreamNoise
 from moldiff.diffusion.frame import own_frame
 from moldiff.models import EquivariantGraphTransformer, PocketEncoder
 from moldiff.models.pocket_encoder import EncodedPocket
-from moldiff.training import DiffusionModule
+from moldiff.training import DiffusionModule, DistillationModule
 
 ROOT = Path(__file__).resolve().parents[2]
 POCKETS = ROOT / "tests" / "fixtures" / "pockets"
@@ -172,3 +172,25 @@ def test_noise_must_not_be_turned_towards_a_molecule_in_a_pocket(tmp_path: Path)
     trainer = pl.Trainer(accelerator="cpu", max_steps=1, default_root_dir=tmp_path, **quiet)
     with pytest.raises(ValueError, match="got align_noise = true; set it to permutation"):
         trainer.fit(module, ComplexDataModule(POCKETS, batch_size=1))
+
+
+def test_a_student_learns_in_pockets(tmp_path: Path) -> None:
+    """One that makes the teacher's step has nothing to learn; another learns with the encoder of the pocket, too."""
+    data = ComplexDataModule(POCKETS, batch_size=2)
+    (batch, *_) = data.train_dataloader()
+    clean, pocket = own_frame(batch)
+    teacher = small()
+    teacher.build(data.statistics)
+    laws = teacher.processes
+    student = DistillationModule(lambda _: copy.deepcopy(teacher.denoiser), laws, tmp_path, num_steps=1, own_steps=0)
+    student.build(data.statistics)
+    student.teacher = teacher.model()
+    object.__setattr__(student.teacher, "num_steps", 2)
+    student.on_fit_start()
+    object.__setattr__(student.teacher, "num_steps", 1)
+    losses = student.taught(clean, StreamNoise(torch.Generator().manual_seed(0)), None, pocket)
+    assert losses["pos"].max() < 1e-8
+    blind = student.taught(clean, StreamNoise(torch.Generator().manual_seed(0)))
+    assert not torch.equal(blind["atom_types"], losses["atom_types"])
+    sum(loss.sum() for loss in losses.values()).backward()
+    assert any(weight.grad.any() for weight in student.denoiser.pocket_encoder.parameters() if weight.grad is not None)
