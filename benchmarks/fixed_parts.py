@@ -19,13 +19,14 @@ from moldiff.metrics.strict import strict_verdict
 def main() -> None:
     """Command line: the share of molecules that are strictly valid and hold their fragment where it was."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="qm9", help="bundled model or folder")
     parser.add_argument("--fragments", type=int, default=100, help="fragments of 4 to 6 heavy atoms of each kind")
     parser.add_argument("--samples", type=int, default=1, help="molecules for each fragment")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of fragments and of the molecules")
     parser.add_argument("--num_steps", type=int, default=None, help="sampling steps; the model's default if not given")
     args = parser.parse_args()
     prepare_process()
-    generator, table = MoleculeGenerator.from_pretrained("qm9"), QM9DataModule().test
+    generator, table = MoleculeGenerator.from_pretrained(args.model), QM9DataModule().test
     for kind, cuts_of in (("grow", grow_cuts), ("link", link_cuts)):
         random, good, causes, cases = np.random.default_rng(args.seed), 0, Counter[str](), 0
         bar = tqdm(total=args.fragments, unit="fragment", desc=kind)

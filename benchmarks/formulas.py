@@ -21,7 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--formulas", type=int, default=50, help="of as many test molecules, drawn at random")
     parser.add_argument("--samples", type=int, default=20, help="molecules for each formula")
-    parser.add_argument("--model", default="qm9")
+    parser.add_argument("--model", default="qm9", help="bundled model or folder")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of formulas and of the molecules")
     parser.add_argument("--num_steps", type=int, default=None, help="sampling steps; the model's default if not given")
     args = parser.parse_args()

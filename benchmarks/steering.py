@@ -22,6 +22,7 @@ HEAD = "| molecules | strictly valid | mean reward of the valid | 95 % ± | dist
 def main() -> None:
     """Command line: a table of rewards, validity and cost."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="qm9", help="bundled model or folder")
     parser.add_argument("--reward", default="qed", help="qed, logp, sa or smarts:PATTERN")
     parser.add_argument("--num_samples", type=int, default=300)
     parser.add_argument("--particles", type=int, default=4, help="also the number of draws that the best is picked of")
@@ -29,7 +30,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     prepare_process()
-    generator, reward = MoleculeGenerator.from_pretrained("qm9"), reward_by_name(args.reward)
+    generator, reward = MoleculeGenerator.from_pretrained(args.model), reward_by_name(args.reward)
     steering = Steering(args.reward, args.particles, args.rounds)
     print(f"{HEAD}\n|{'---|' * HEAD.count(' |')}")
 

@@ -84,7 +84,7 @@ def main(args: Sequence[str] | None = None) -> None:
 def sample(
     num_samples: int,
     out: Path,
-    model: str = "qm9",
+    model: str = "qm9_distilled",
     num_steps: int | None = None,
     num_atoms: int | None = None,
     seed: int = 0,

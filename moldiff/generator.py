@@ -62,7 +62,11 @@ class MoleculeGenerator:
 
     @classmethod
     def from_pretrained(
-        cls, model: str | Path = "qm9", device: str | None = None, precision: Precision = "auto", trust: bool = False
+        cls,
+        model: str | Path = "qm9_distilled",
+        device: str | None = None,
+        precision: Precision = "auto",
+        trust: bool = False,
     ) -> MoleculeGenerator:
         """Load a bundled model by its name, a model folder, or a checkpoint of `moldiff fit`.
 

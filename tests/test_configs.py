@@ -39,10 +39,18 @@ def spec(config: Path) -> ModelSpec:
 
 
 def test_all_configs_are_there() -> None:
-    assert {path.stem for path in CONFIGS} >= {"qm9", "qm9_conditional", "qm9_fast", "qm9_edm", "qm9_tfn", "debug"}
+    assert {path.stem for path in CONFIGS} >= {
+        "qm9",
+        "qm9_conditional",
+        "qm9_distilled",
+        "qm9_fast",
+        "qm9_edm",
+        "qm9_tfn",
+        "debug",
+    }
 
 
-PLAIN = [config for config in CONFIGS if config.stem != "qm9_conditional" and "_fast" not in config.stem]
+PLAIN = [config for config in CONFIGS if config.stem != "qm9_conditional" and "teacher" not in config.read_text()]
 
 
 @pytest.mark.parametrize("config", PLAIN, ids=lambda path: path.stem)
@@ -88,13 +96,16 @@ def test_models_of_properties_train_and_are_judged(
 
 
 @pytest.mark.usefixtures("labelled_qm9")
-def test_the_bundled_model_is_distilled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "num_steps"), [("qm9_fast", "8"), ("qm9_distilled", "20")])
+def test_the_bundled_model_is_distilled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, num_steps: str
+) -> None:
     monkeypatch.chdir(tmp_path)
-    config = str(ROOT / "configs" / "qm9_fast.yaml")
-    main(["distill", "--config", config, "--data.batch_size", "4", "--data.limit", "12", *FEW, *LOGGED, *QUIET])
-    model = "runs/qm9_fast/checkpoints/last.ckpt"
+    options = ["--config", str(ROOT / "configs" / f"{name}.yaml"), "--model.teacher", "qm9"]
+    main(["distill", *options, "--data.batch_size", "4", "--data.limit", "12", *FEW, *LOGGED, *QUIET])
+    model = f"runs/{name}/checkpoints/last.ckpt"
     main(["sample", "--model", model, "--num_samples", "2", "--num_atoms", "9", "--out", "new.sdf"])
-    assert [mol.GetProp("moldiff_num_steps") for mol in read_molecules("new.sdf")] == ["8", "8"]
+    assert [mol.GetProp("moldiff_num_steps") for mol in read_molecules("new.sdf")] == [num_steps] * 2
 
 
 @pytest.mark.usefixtures("labelled_qm9")

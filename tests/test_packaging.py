@@ -48,7 +48,10 @@ def test_wheel_holds_every_file_of_the_package(root: Path, wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         shipped = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert shipped == files
-    models, parts = ("qm9", "qm9_fast", "qm9_conditional", "pocket"), ("model.safetensors", "config.yaml", "card.md")
+    models, parts = (
+        ("qm9", "qm9_distilled", "qm9_fast", "qm9_conditional", "pocket"),
+        ("model.safetensors", "config.yaml", "card.md"),
+    )
     weights = {f"moldiff/weights/{model}/{name}" for model in models for name in parts}
     assert shipped >= {"moldiff/py.typed", *weights}
     assert any(name.startswith("moldiff/metrics/reference/") for name in shipped)
