@@ -24,7 +24,7 @@ from moldiff.diffusion.conditions import Conditions
 from moldiff.diffusion.fixed import FixedAtoms, fix_atoms
 from moldiff.diffusion.generate import SampledBatch, generate, trace
 from moldiff.diffusion.model import Model, read_model
-from moldiff.diffusion.model_folder import BUNDLED, find_model, write_model
+from moldiff.diffusion.model_folder import BUNDLED, DEFAULT, find_model, write_model
 from moldiff.diffusion.optimisation import Candidate, Generation, optimise
 from moldiff.diffusion.part import ALL, Part
 from moldiff.diffusion.precision import Precision, use_bfloat16
@@ -62,11 +62,7 @@ class MoleculeGenerator:
 
     @classmethod
     def from_pretrained(
-        cls,
-        model: str | Path = "qm9_distilled",
-        device: str | None = None,
-        precision: Precision = "auto",
-        trust: bool = False,
+        cls, model: str | Path = DEFAULT, device: str | None = None, precision: Precision = "auto", trust: bool = False
     ) -> MoleculeGenerator:
         """Load a bundled model by its name, a model folder, or a checkpoint of `moldiff fit`.
 

@@ -17,6 +17,7 @@ from moldiff.diffusion.checkpoint import CONFIG, WEIGHTS
 from moldiff.diffusion.model import CARD, REGRESSOR, Model
 
 BUNDLED = Path(__file__).parents[1] / "weights"
+DEFAULT = "qm9_distilled"
 
 
 def find_model(model: str | Path, bundled: Path = BUNDLED) -> Path:
