@@ -22,6 +22,8 @@ from tqdm import tqdm
 
 from moldiff import MoleculeGenerator
 from moldiff.chem.files import read_molecules
+from moldiff.chem.force_field import relax
+from moldiff.chem.protein_files import read_pocket
 from moldiff.data.complex_folder import FOLDER, LIGAND, POCKET
 from moldiff.data.complexes import read_index
 from moldiff.metrics.pocket import PocketReport, PocketSummary, evaluate_pocket, read_protein
@@ -37,6 +39,17 @@ def draw(generator: MoleculeGenerator, entry: Path, out: Path, args: argparse.Na
     asked = {"site": site, "avoid_clashes": args.avoid_clashes, "guidance_scale": args.guidance_scale}
     generator.sample(args.num_samples, args.seed, args.num_steps, progress=False, **asked).to_sdf(out)
     return time.perf_counter() - start
+
+
+def relaxed(mols: list[Chem.Mol | None], entry: Path) -> list[Chem.Mol | None]:
+    """The molecules as `moldiff relax` writes them; those that cannot be relaxed as they are."""
+    pocket, out = read_pocket(entry / POCKET), []
+    for mol in mols:
+        try:
+            out.append(None if mol is None else relax(mol, pocket).mol)
+        except ValueError:
+            out.append(mol)
+    return out
 
 
 def elsewhere(mols: list[Chem.Mol | None], here: Path, there: Path) -> list[float | None]:
@@ -110,6 +123,7 @@ def main() -> None:
     parser.add_argument("--num_pockets", type=int, help="only so many pockets, evenly spread over the list")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--whole", action="store_true", help="strain and PoseBusters' internal energy, too")
+    parser.add_argument("--relax", action="store_true", help="score the molecules as `moldiff relax` mends them")
     parser.add_argument("--dock", action="store_true", help="by Vina, too: half a minute for each molecule and ligand")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
@@ -122,7 +136,7 @@ def main() -> None:
         entry, before = (args.folder / FOLDER / names[k] for k in (place, place - 1))
         designs, report, more = (args.out / f"{name}{ending}" for ending in (".sdf", ".json", ".more.json"))
         seconds = None if designs.exists() else draw(generator, entry, designs, args)
-        mols = read_molecules(designs)
+        mols = relaxed(read_molecules(designs), entry) if args.relax else read_molecules(designs)
         if not report.exists():
             known = read_molecules(entry / LIGAND)
             evaluate_pocket(mols, entry / POCKET, known, dock=args.dock, fast=not args.whole).write_json(report)

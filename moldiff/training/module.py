@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -60,7 +59,6 @@ class DiffusionModule(GuardedModule):
         data_focus: float = 0.5,
         pocket_dropout: float = 0.1,
         pocket_draws: int = 1,
-        pocket_noise: float = 0.0,
         property_dropout: float = 0.1,
         init_from: Path | None = None,
         compile: bool = False,
@@ -83,8 +81,6 @@ class DiffusionModule(GuardedModule):
             data_focus: share of the times that are drawn from Beta(1, 2), nearer to the data; the others are uniform.
             pocket_dropout: share of the molecules in pockets whose pocket is hidden from the network.
             pocket_draws: noisy copies of each ligand in a training step, all with the pocket that is encoded once.
-            pocket_noise: standard deviation of noise on the coordinates of pockets in training, in Å, so that few
-                complexes are not learnt by heart.
             property_dropout: share of the molecules whose properties are all hidden from the network, if it reads any;
                 of the others random ones are shown.
             init_from: bundled model, model folder or checkpoint whose weights a new run starts from (to resume, use
@@ -111,15 +107,13 @@ class DiffusionModule(GuardedModule):
         self.self_conditioning, self.data_focus = self_conditioning, data_focus
         if pocket_draws < 1:
             raise ValueError(f"pocket_draws must be at least 1: got {pocket_draws}")
-        if not 0 <= pocket_noise < math.inf:
-            raise ValueError(f"pocket_noise is a length in Å, from 0: got {pocket_noise}")
         shares = (self_conditioning, data_focus, pocket_dropout, property_dropout)
         if not all(0 <= share <= 1 for share in shares):
             raise ValueError(
                 "self_conditioning, data_focus, pocket_dropout and property_dropout are shares, from 0 to 1: got "
                 f"{', '.join(map(str, shares))}"
             )
-        self.pocket_dropout, self.pocket_draws, self.pocket_noise = pocket_dropout, pocket_draws, pocket_noise
+        self.pocket_dropout, self.pocket_draws = pocket_dropout, pocket_draws
         self.property_dropout = property_dropout
         self.init_from, self.compile_blocks, self.seed = init_from, compile, seed
         self.bad_batches = BadBatches(on_bad_batch)
@@ -261,8 +255,6 @@ class DiffusionModule(GuardedModule):
             )
         if around is not None:  # hidden from some, so that the model works without a pocket, too
             kept = noise.uniform(around.pos[:, 0, 0]) >= self.pocket_dropout
-            if self.pocket_noise:
-                around = around.replace(pos=around.pos + self.pocket_noise * noise.normal(around.pos))
             pocket = self.denoiser.prepare(Context(pocket=around.replace(mask=around.mask & kept[:, None]))).pocket
             assert isinstance(pocket, EncodedPocket)
             copies = torch.arange(len(batch), device=self.device).repeat_interleave(self.pocket_draws)
