@@ -221,7 +221,7 @@ def test_an_improved_molecule_has_no_given_formula(generator):
 
 def test_command_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    main(["sample", "--num_samples=2", "--num_steps=8", "--formula=C4H8O", "--out=four.sdf"])
+    main(["sample", "--model=qm9", "--num_samples=2", "--num_steps=8", "--formula=C4H8O", "--out=four.sdf"])
     assert [CalcMolFormula(mol) for mol in Chem.SDMolSupplier("four.sdf", removeHs=False)] == ["C4H8O"] * 2
     with pytest.raises(SystemExit) as stop:
         main(["sample", "--num_samples=2", "--formula=C4H8S", "--out=other.sdf"])

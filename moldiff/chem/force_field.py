@@ -41,11 +41,11 @@ def relax(mol: Chem.Mol, pocket: Pocket | None = None) -> Relaxed:
         pocket: in the frame of the molecule.
 
     Raises:
-        ValueError: if it has no finite coordinates, RDKit does not sanitize it, neither force field has parameters for
-            it, or it does not come to rest.
+        ValueError: if it has no finite coordinates in 3D, RDKit does not sanitize it, neither force field has
+            parameters for it, or it does not come to rest.
     """
     if not mol.GetNumConformers() or not mol.GetConformer().Is3D():
-        raise ValueError("it has no coordinates")
+        raise ValueError("it has no coordinates in 3D")
     before = mol.GetConformer().GetPositions()
     if not np.isfinite(before).all():
         raise ValueError("its coordinates are no finite numbers")

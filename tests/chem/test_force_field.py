@@ -108,7 +108,7 @@ def test_boron_which_mmff_does_not_know_takes_uff() -> None:
 
 
 def test_what_cannot_be_relaxed_says_why(site: tuple[Chem.Mol, Pocket]) -> None:
-    with pytest.raises(ValueError, match="no coordinates"):
+    with pytest.raises(ValueError, match="no coordinates in 3D"):
         relax(Chem.MolFromSmiles("CC"))
     five = Chem.MolFromSmiles("C(C)(C)(C)(C)C", sanitize=False)
     five.AddConformer(Chem.Conformer(6))
