@@ -1,5 +1,6 @@
 """The command line: what users meet when all is well, and when it is not."""
 
+import inspect
 import json
 import re
 import signal
@@ -15,11 +16,12 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 import moldiff
-from moldiff import MoleculeGenerator
+from moldiff import MoleculeGenerator, cli
 from moldiff.chem.files import read_molecules
 from moldiff.cli import main
 from moldiff.data import qm9_sources
 from moldiff.diffusion import CategoricalProcess, GaussianProcess
+from moldiff.diffusion.model_folder import DEFAULT
 from moldiff.models import EquivariantGraphTransformer
 from moldiff.training import DiffusionModule
 
@@ -386,3 +388,8 @@ def test_broken_weights_give_flagged_molecules(model, work, capsys):
     report = json.loads((work / "report.json").read_text())
     assert report["requested"] == 5
     assert report["strict"]["valid"]["count"] == 0
+
+
+def test_the_command_and_python_have_one_default_model():
+    """The command line names it again, since it is read without torch."""
+    assert inspect.signature(cli.sample).parameters["model"].default == DEFAULT
