@@ -90,6 +90,11 @@ def standard_atom(residue: str, name: str) -> tuple[str, int] | None:
     return (name, _ELEMENTS[name[0]]) if name in RESIDUE_ATOMS[residue] else None
 
 
+def class_atomic_numbers() -> tuple[int, ...]:
+    """Atomic number of each of `ATOM_CLASSES`; 0 for other elements."""
+    return tuple({"P": 15, "": 0, **_ELEMENTS}[name[:1]] for _, name in ATOM_CLASSES)
+
+
 def atom_class(residue: str, name: str, atomic_number: int) -> int:
     """Place of an atom in `ATOM_CLASSES`."""
     if name == "OXT":

@@ -6,6 +6,7 @@ held it back; for a function of your own, the scale is whatever it is multiplied
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -14,8 +15,10 @@ from rdkit.Chem import GetPeriodicTable
 from torch import Tensor
 
 from moldiff.chem.pocket import Pocket
+from moldiff.chem.residues import class_atomic_numbers
 from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.batch import MolBatch
+from moldiff.data.pocket_batch import PocketBatch
 from moldiff.diffusion.regressor import Regressor
 from moldiff.models.denoiser import Prediction
 from moldiff.nn.geometry import centred
@@ -100,20 +103,34 @@ class PredictedProperty:
 
 
 class PocketClashes:
-    """Pushes atoms out of the heavy atoms of a pocket.
+    """Pushes atoms out of the heavy atoms of a pocket, the same for all molecules, or of one pocket for each.
 
     The energy of a pair is half the square of what its van der Waals spheres overlap beyond `OVERLAP`. Radii are
     RDKit's, as in PoseBusters; an atom of unknown element has the mean of its probabilities.
     """
 
-    def __init__(self, pocket: Pocket, vocabulary: Vocabulary, scale: float = 1.0) -> None:
-        """`vocabulary`: that of the model."""
-        table = GetPeriodicTable()
+    def __init__(self, pocket: Pocket | PocketBatch, vocabulary: Vocabulary, scale: float = 1.0) -> None:
+        """What is to be left free.
+
+        Args:
+            pocket: of all molecules; a batch: of B molecules, row by row, in their frame.
+            vocabulary: that of the model.
+            scale: factor of the energy.
+
+        Raises:
+            ValueError: if the pockets of a batch are residues, whose atoms are not known.
+        """
         self.scale = scale
         with torch.inference_mode(False):  # what is made in inference mode cannot be differentiated
-            self.pos = torch.tensor(pocket.positions, dtype=torch.float32)
-            self.radii = torch.tensor([table.GetRvdw(int(z)) for z in pocket.atomic_numbers])
-            self.class_radii = torch.tensor([table.GetRvdw(z) for z in vocabulary.atomic_numbers])
+            self.class_radii = _radii(vocabulary.atomic_numbers)
+            if isinstance(pocket, Pocket):
+                self.pos = torch.tensor(pocket.positions, dtype=torch.float32)[None]
+                self.radii = _radii(pocket.atomic_numbers.tolist())[None]
+            elif pocket.level == "atom":
+                self.pos, radii = pocket.pos.clone(), _radii(class_atomic_numbers()).to(pocket.pos)
+                self.radii = torch.where(pocket.mask, radii[pocket.types], -torch.inf)
+            else:
+                raise ValueError("clashes need the atoms of a pocket: got residues; take pockets at atom level")
 
     def __call__(self, estimate: Prediction, mask: Bool[Tensor, "B N"]) -> Float[Tensor, " B"]:
         """See `Guide`.
@@ -124,7 +141,13 @@ class PocketClashes:
         if estimate.atom_types is None:
             raise ValueError("clashes depend on elements: got a model without atom_types; take one that has them")
         pos, radii, class_radii = (x.to(estimate.pos) for x in (self.pos, self.radii, self.class_radii))
-        way = estimate.pos[:, :, None] - pos
+        way = estimate.pos[:, :, None] - pos[:, None]
         distance = torch.sqrt(way.square().sum(-1) + _EPSILON)
-        overlap = (estimate.atom_types @ class_radii)[..., None] + radii - OVERLAP - distance
+        overlap = (estimate.atom_types @ class_radii)[..., None] + radii[:, None] - OVERLAP - distance
         return self.scale / 2 * (overlap.clamp(min=0).square() * mask[..., None]).sum((1, 2))
+
+
+def _radii(atomic_numbers: Iterable[int]) -> Tensor:
+    """Van der Waals radii, Å; of an unknown element (0) as of carbon."""
+    table = GetPeriodicTable()
+    return torch.tensor([table.GetRvdw(z or 6) for z in atomic_numbers])

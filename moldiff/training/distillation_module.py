@@ -17,13 +17,15 @@ from moldiff.data.pocket_batch import ComplexBatch, PocketBatch
 from moldiff.data.statistics import Statistics
 from moldiff.diffusion.classifier_free import GuidedDenoiser
 from moldiff.diffusion.frame import own_frame
+from moldiff.diffusion.guidance import GuidedProcess
+from moldiff.diffusion.guides import PocketClashes
 from moldiff.diffusion.joint import JointProcess
 from moldiff.diffusion.model import Model, read_model
 from moldiff.diffusion.model_folder import find_model
 from moldiff.diffusion.noise import MoleculeNoise, Noise
 from moldiff.diffusion.process import Process
 from moldiff.diffusion.properties import hidden
-from moldiff.diffusion.sampler import EulerSampler, Sampler
+from moldiff.diffusion.sampler import EulerSampler, MoleculeProcess, Sampler
 from moldiff.models.denoiser import Context, Denoiser
 from moldiff.training.bad_batches import OnBadBatch, fault_of_data
 from moldiff.training.module import DiffusionModule
@@ -48,6 +50,7 @@ class DistillationModule(DiffusionModule):
         teacher_steps: int | None = None,
         own_steps: int = 8,
         guidance_scale: float = 1.0,
+        avoid_clashes: float = 0.0,
         lr: float = 1e-3,
         weight_decay: float = 0.0,
         warmup_steps: int = 50,
@@ -70,6 +73,8 @@ class DistillationModule(DiffusionModule):
                 many as it has: from pure noise. More of them take longer, and teach it to mend more of its errors.
             guidance_scale: how far the teacher follows properties that are asked for (see `GuidedDenoiser`); the
                 student learns to do so by itself, at the cost of one network (Meng 2023).
+            avoid_clashes: scale of the guide `PocketClashes`, by which teacher and student are kept out of the pocket's
+                atoms while it is taught, as in sampling (where 1 is the default); molecules without a pocket are free.
             lr: learning rate of Muon; AdamW takes half of it.
             weight_decay: decoupled weight decay.
             warmup_steps: steps of linear warm-up.
@@ -98,6 +103,7 @@ class DistillationModule(DiffusionModule):
             ("num_steps", num_steps, 1),
             ("own_steps", own_steps, 0),
             ("guidance_scale", guidance_scale, 0),
+            ("avoid_clashes", avoid_clashes, 0),
         ):
             if value < least:
                 raise ValueError(f"{name} must be at least {least}: got {value}")
@@ -107,7 +113,7 @@ class DistillationModule(DiffusionModule):
                 "EulerSampler with stochasticity 0"
             )
         self.teacher_path, self.teacher_steps, self.own_steps = teacher, teacher_steps, own_steps
-        self.guidance_scale = guidance_scale
+        self.guidance_scale, self.avoid_clashes = guidance_scale, avoid_clashes
         self.teacher: Model | None = None  # not a part of the network: checkpoints hold the student only
 
     def build(self, statistics: Statistics) -> None:
@@ -174,20 +180,25 @@ class DistillationModule(DiffusionModule):
         times, asked = self.sampler.grid(self.num_steps).to(self.device), Context(pocket=pocket, properties=properties)
         stage = int(noise.uniform(torch.empty(1, device=self.device)) * self.num_steps)
         first, t = max(0, stage - self.own_steps), _rows(times[stage], clean)
+        assert self.teacher is not None
+        law, its_law = (self._guided(process, pocket) for process in (self.process, self.teacher.process))
         with torch.no_grad():
             noisy = self.process.corrupt(clean, _rows(times[first], clean), noise)
             walked = times[first : stage + 1]
-            state = self.sampler.walk(self.denoiser, self.process, noisy, walked, noise, self.denoiser.prepare(asked))
-            aim = self._aim(state.batch, replace(asked, previous=state.previous), times[stage : stage + 2], noise)
+            state = self.sampler.walk(self.denoiser, law, noisy, walked, noise, self.denoiser.prepare(asked))
+            asked_there = replace(asked, previous=state.previous)
+            aim = self._aim(state.batch, asked_there, times[stage : stage + 2], its_law, noise)
         context = self.denoiser.prepare(asked)
         output = self.denoiser(state.batch, t, replace(context, previous=state.previous))
         return self.process.loss(output, aim, state.batch, t)
 
-    def _aim(self, noisy: MolBatch, context: Context, ends: Float[Tensor, "2"], noise: Noise) -> MolBatch:
+    def _aim(
+        self, noisy: MolBatch, context: Context, ends: Float[Tensor, "2"], law: MoleculeProcess, noise: Noise
+    ) -> MolBatch:
         """The estimate with which one step from the first to the second time does what the teacher's steps do."""
         assert self.teacher is not None
         assert isinstance(self.process, JointProcess)
-        sampler, network, law = self.teacher.sampler, self.teacher.denoiser, self.teacher.process
+        sampler, network = self.teacher.sampler, self.teacher.denoiser
         if self.guidance_scale != 1:
             network = GuidedDenoiser(network, self.guidance_scale)
         grid = sampler.grid(self.teacher_steps or self.teacher.num_steps).to(ends)
@@ -199,6 +210,14 @@ class DistillationModule(DiffusionModule):
         if s == 0:  # the last estimate is what the teacher ends with
             reached = law.step(reached, state.estimate, _rows(times[-1], noisy), then, noise, sampler.options)
         return self.process.aim(noisy, reached, state.estimate, _rows(t, noisy), then)
+
+    def _guided(self, law: MoleculeProcess, pocket: PocketBatch | None) -> MoleculeProcess:
+        """The noise law, whose estimates are pushed out of the pockets if that is asked for."""
+        if pocket is None or not self.avoid_clashes:
+            return law
+        assert self.statistics is not None
+        clashes = PocketClashes(pocket, self.statistics.vocabulary, self.avoid_clashes)
+        return GuidedProcess(law, [clashes], centre=torch.zeros(3))  # pockets are in the frame of the molecules
 
 
 def _same_law(first: JointProcess, second: object, device: torch.device) -> bool:

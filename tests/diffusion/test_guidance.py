@@ -12,6 +12,7 @@ from moldiff import MoleculeGenerator
 from moldiff.chem.pocket import Pocket
 from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.batch import MolBatch
+from moldiff.data.pocket_table import PocketTable
 from moldiff.data.statistics import Statistics
 from moldiff.data.table import MoleculeTable
 from moldiff.diffusion import (
@@ -215,6 +216,19 @@ def test_one_shift_ends_a_clash() -> None:
     energy = guide(Prediction(pos, torch.tensor([[[1.0, 0.0]]])), torch.ones(1, 1, dtype=torch.bool))
     (slope,) = torch.autograd.grad(energy.sum(), pos)
     torch.testing.assert_close(pos.detach() - slope, torch.tensor([[[2.9, 0, 0]]]), atol=1e-4, rtol=0)
+
+
+def test_each_molecule_has_its_own_pocket() -> None:
+    """A batch of pockets gives the energies of the pockets one by one; padding has no sphere, residues are refused."""
+    pockets = [pocket_of((0, 0, 0)), pocket_of((9, 0, 0), (2.5, 0, 0), (0, 2.0, 0))]
+    words, pos = Vocabulary(("C", "F")), torch.tensor([[[1.0, 0.5, 0], [0, 2.6, 0]]]).expand(2, 2, 3)
+    seen, mask = Prediction(pos, torch.tensor([0.3, 0.7]).expand(2, 2, 2)), torch.ones(2, 2, dtype=torch.bool)
+    together = PocketClashes(PocketTable.from_pockets(pockets, "atom").batch([0, 1]), words)(seen, mask)
+    alone = [PocketClashes(pocket, words)(seen, mask)[row] for row, pocket in enumerate(pockets)]
+    torch.testing.assert_close(together, torch.stack(alone))
+    assert (together > 0).all()
+    with pytest.raises(ValueError, match="got residues; take pockets at atom level"):
+        PocketClashes(PocketTable.from_pockets(pockets, "residue").batch([0]), words)
 
 
 def test_distances_need_their_atoms(clean: MolBatch) -> None:

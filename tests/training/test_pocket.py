@@ -158,5 +158,8 @@ def test_a_student_learns_in_pockets(tmp_path: Path) -> None:
     assert losses["pos"].max() < 1e-8
     blind = student.taught(clean, StreamNoise(torch.Generator().manual_seed(0)))
     assert not torch.equal(blind["atom_types"], losses["atom_types"])
+    student.avoid_clashes = 1.0
+    free = student.taught(clean, StreamNoise(torch.Generator().manual_seed(0)), None, pocket)
+    assert free["pos"].max() > 1e-4  # the teacher is pushed out of the pocket, the student has yet to learn it
     sum(loss.sum() for loss in losses.values()).backward()
     assert any(weight.grad.any() for weight in student.denoiser.pocket_encoder.parameters() if weight.grad is not None)
