@@ -23,12 +23,11 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3, help="repeats of what is compared")
-    parser.add_argument("--few_steps", type=int, default=20, help="the smaller number of sampling steps")
     parser.add_argument("--quick", action="store_true", help="little of everything: to see that it runs")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for speed.json, speed.md and speed.png")
     args = parser.parse_args()
     prepare_process()
-    results = run(1 if args.quick else args.repeats, args.few_steps, args.quick)
+    results = run(1 if args.quick else args.repeats, args.quick)
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "speed.json").write_text(json.dumps(results, indent=1) + "\n")
     table = report.table(results)
@@ -37,7 +36,7 @@ def main() -> None:
     print(table)
 
 
-def run(repeats: int, few_steps: int, quick: bool = False) -> dict[str, Any]:
+def run(repeats: int, quick: bool = False) -> dict[str, Any]:
     """Everything, in turns of about a minute."""
     cases = contenders()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -47,7 +46,7 @@ def run(repeats: int, few_steps: int, quick: bool = False) -> dict[str, Any]:
     steps = [2, 4] if quick else [10, 20, 50, 100]
     parts = {
         "training": lambda: measure.training([k for k in cases if k != "compiled" or not quick], repeats, rounds),
-        "sampling": lambda: measure.sampling(cases, repeats, few_steps, 20 if quick else 1000),
+        "sampling": lambda: measure.sampling(cases, repeats, 20 if quick else 1000),
         "profile": lambda: measure.profiles(cases["default"]),
         "growth": lambda: measure.growth(cases["default"], atoms, batches, list(range(1, cores + 1)), steps),
         "memory": lambda: {str(n): measure.memory(n) for n in ((10,) if quick else (100, 1000))},
@@ -62,7 +61,6 @@ def run(repeats: int, few_steps: int, quick: bool = False) -> dict[str, Any]:
             "torch": torch.__version__,
             "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
         },
-        "few_steps": few_steps,
         "names": {key: case.name for key, case in cases.items()},
     }
     bar = tqdm(parts.items(), unit="part")

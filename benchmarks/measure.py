@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.contenders import Contender, contenders
 from benchmarks.profile import matrix_throughput, operations, shares
-from benchmarks.report import DISTILLED
+from benchmarks.report import DRAWN, drawn_by
 from benchmarks.training_step import Trainer
 from moldiff.chem.files import MoleculeWriter
 from moldiff.data import QM9DataModule
@@ -61,19 +61,13 @@ def curves(fast: Contender, full: Contender, steps: int, batch_size: int = 32) -
     return {key: [t.step(b) for b in data] for key, t in (("default", Trainer(fast)), ("full", Trainer(full)))}
 
 
-def sampling(cases: dict[str, Contender], repeats: int, few_steps: int, count: int) -> dict[str, list[float]]:
+def sampling(cases: dict[str, Contender], repeats: int, count: int) -> dict[str, list[float]]:
     """Molecules per second from the prior to a written SDF file, in each repeat, in turns.
 
-    The bundled model draws `count` molecules of QM9's sizes with all its steps, and again with `few_steps`, and so does
-    its distilled form with its own. The others' time per step is the difference between drawing with 3 and with 1 step,
-    times their number of steps.
+    The bundled models, which have one network, draw `count` molecules of QM9's sizes each. The others' time per step is
+    the difference between drawing with 3 and with 1 step, times their number of steps.
     """
-    whole, fast = (MoleculeGenerator.from_pretrained(name) for name in ("qm9", DISTILLED))
-    drawn = {
-        "default": (whole, whole.model.num_steps),
-        f"default, {few_steps} steps": (whole, few_steps),
-        DISTILLED: (fast, fast.model.num_steps),
-    }
+    drawn = {drawn_by(*case): (MoleculeGenerator.from_pretrained(case[0]), case[1]) for case in DRAWN}
     rates: dict[str, list[float]] = {}
     for repeat in range(repeats + 1):  # the first warms up
         for key, (generator, num_steps) in drawn.items():

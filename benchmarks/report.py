@@ -6,7 +6,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-DISTILLED = "qm9_fast"
+DRAWN = (("qm9_distilled", 20), ("qm9_distilled", 12), ("qm9_fast", 8), ("qm9", 50))
+"""Bundled models and numbers of steps; the first is what `moldiff sample` takes by default."""
+
+
+def drawn_by(model: str, num_steps: int) -> str:
+    """Name of a row."""
+    return f"`{model}`, {num_steps} steps"
 
 
 def ratios(results: dict[str, Any], part: str, above: str, below: str) -> list[float]:
@@ -21,8 +27,8 @@ def spread(values: list[float]) -> str:
 
 def table(results: dict[str, Any]) -> str:
     """Markdown."""
-    machine, few = results["machine"], f"default, {results['few_steps']} steps"
-    names = {**results["names"], "default": "default network, 50 steps", few: few, DISTILLED: f"`{DISTILLED}`"}
+    machine, drawn = results["machine"], [drawn_by(*case) for case in DRAWN]
+    names = {**results["names"], **{name: name for name in drawn}}
     repeats = len(results["training"]["default"])
     lines = [
         f"{machine['processor']}, {machine['threads']} thread(s) of {machine['cores']} cores, load {machine['load']}, "
@@ -32,17 +38,15 @@ def table(results: dict[str, Any]) -> str:
         "|---|---|---|",
     ]
     measured = {key for part in ("training", "sampling") for key in results[part]}
-    for key in ("default", few, DISTILLED, "compiled", "full", "tfn", "egnn", "edm"):
+    for key in ("default", "compiled", "full", *drawn, "tfn", "egnn", "edm"):
         if key not in measured:
             continue
         cells = [spread(results[p][key]) if key in results[p] else "" for p in ("training", "sampling")]
         lines.append(f"| {names[key]} | {cells[0]} | {cells[1]} |")
     lines += ["", "| times faster | ratio |", "|---|---|"]
     pairs = (
-        ("sampling, default against EDM's network in EDM's form", "sampling", "default", "edm"),
-        (f"sampling, {few}, against the same", "sampling", few, "edm"),
-        (f"sampling, `{DISTILLED}`, against the same", "sampling", DISTILLED, "edm"),
-        ("sampling, default against EDM's network in this package's form", "sampling", "default", "egnn"),
+        *((f"sampling, {name}, against EDM's network in EDM's form", "sampling", name, "edm") for name in drawn),
+        (f"sampling, {drawn[0]}, against EDM's network in this package's form", "sampling", drawn[0], "egnn"),
         ("training, default against its N × N float32 form", "training", "default", "full"),
         ("training, default compiled, against the same", "training", "compiled", "full"),
         ("training, default against EDM's network in EDM's form", "training", "default", "edm"),
@@ -88,7 +92,8 @@ def plot(results: dict[str, Any], path: Path) -> None:
     for axis, part in zip(axes[0], ("training", "sampling"), strict=False):
         keys = sorted(results[part], key=lambda key: median(results[part][key]))
         values = [median(results[part][key]) for key in keys]
-        bars = axis.barh([names.get(key, key.replace(", ", ",\n")) for key in keys], values, color="#4878a8")
+        labels = [names.get(key, key.strip("`").replace("`, ", ",\n")) for key in keys]
+        bars = axis.barh(labels, values, color="#4878a8")
         axis.bar_label(bars, [_short(v) for v in values], padding=3)
         axis.set(title=f"{part}, molecules/s", xscale="log")
         axis.margins(x=0.25)

@@ -46,6 +46,8 @@ def test_all_configs_are_there() -> None:
         "qm9_fast",
         "qm9_edm",
         "qm9_tfn",
+        "pocket",
+        "pocket_distilled",
         "debug",
     }
 

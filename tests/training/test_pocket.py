@@ -129,6 +129,11 @@ def test_pocket_model_trains_and_designs(smiles: Path, tmp_path: Path, monkeypat
         np.testing.assert_allclose(centre, reference.GetConformer().GetPositions().mean(0), atol=2e-3)
     state = torch.load(checkpoint, weights_only=True)
     assert state["global_step"] == 4
+    config = ["--config", str(ROOT / "configs" / "pocket_distilled.yaml"), "--model.teacher", str(checkpoint)]
+    main(["distill", *config, *options])
+    student = next(tmp_path.glob("runs/pocket_distilled/checkpoints/*.ckpt"))
+    main(["sample", "--model", str(student), "--num_samples=1", "--out=student.sdf", *files])
+    assert read_molecules(tmp_path / "student.sdf")[0].GetProp("moldiff_num_steps") == "20"
 
 
 def test_noise_must_not_be_turned_towards_a_molecule_in_a_pocket(tmp_path: Path) -> None:
