@@ -59,19 +59,25 @@ def _moldiff(folder: str, *arguments: str) -> None:
 
 
 def plot(rows: list[dict[str, Any]], path: Path) -> None:
-    """Molecule stability against the time of training, a colour for each config."""
+    """Molecule stability against the time of training, a colour for each config and number of sampling steps."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
-    for config in dict.fromkeys(row["config"] for row in rows):
-        points = sorted(
-            (r["core_minutes"], r["report"]["edm"]["molecule_stable"]) for r in rows if r["config"] == config
-        )
+    for config, steps in dict.fromkeys((row["config"], row.get("num_steps")) for row in rows):
+        same = [row for row in rows if (row["config"], row.get("num_steps")) == (config, steps)]
+        points = sorted((row["core_minutes"], row["report"]["edm"]["molecule_stable"]) for row in same)
         minutes, shares = [minute for minute, _ in points], [share for _, share in points]
         values = [100 * share["value"] for share in shares]
         low = [max(0.0, value - 100 * share["interval"][0]) for value, share in zip(values, shares, strict=True)]
         high = [100 * share["interval"][1] - value for value, share in zip(values, shares, strict=True)]
-        axes.errorbar(minutes, values, (low, high), fmt="o-", capsize=3, label=config)
+        axes.errorbar(
+            minutes,
+            values,
+            (low, high),
+            fmt="o-",
+            capsize=3,
+            label=config if steps is None else f"{config}, {steps} steps",
+        )
     axes.axhline(100 * TARGET, color="grey", linestyle="--", label="EDM, published (about a week of a GPU)")
     axes.axhline(95.2, color="grey", linestyle=":", label="QM9 itself")
     axes.set(

@@ -171,7 +171,7 @@ class MoleculeWriter:
         if self.partial_path.exists() and not self._resume:
             raise FileExistsError(
                 f"{self.partial_path} exists: it holds the molecules of a run that was interrupted or still goes on; "
-                "go on with it (--resume), move it away, or allow it to be overwritten"
+                "go on with it (--resume, if the command has that), move it away, or allow it to be overwritten"
             )
 
 

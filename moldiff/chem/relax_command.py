@@ -65,7 +65,7 @@ def run_relax(molecules: Path, out: Path, pocket: Path | None = None, overwrite:
 
 
 def _is_near(mol: Chem.Mol, pocket: Pocket) -> bool:
-    if not mol.GetNumConformers():
-        return False
-    distance, _ = cKDTree(pocket.positions).query(np.nan_to_num(mol.GetConformer().GetPositions()))
-    return bool(distance.min() < NEAR)
+    """Whether an atom with finite coordinates is near the pocket."""
+    points = mol.GetConformer().GetPositions() if mol.GetNumConformers() else np.empty((0, 3))
+    points = points[np.isfinite(points).all(1)]
+    return len(points) > 0 and bool(cKDTree(pocket.positions).query(points)[0].min() < NEAR)
