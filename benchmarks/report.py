@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-DRAWN = (("qm9_distilled", 20), ("qm9_distilled", 12), ("qm9_fast", 8), ("qm9", 50))
+DRAWN = (("qm9_distilled", 20), ("qm9_fast", 8), ("qm9", 50))
 """Bundled models and numbers of steps; the first is what `moldiff sample` takes by default."""
 
 
