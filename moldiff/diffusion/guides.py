@@ -113,7 +113,8 @@ class PocketClashes:
         """What is to be left free.
 
         Args:
-            pocket: of all molecules; a batch: of B molecules, row by row, in their frame.
+            pocket: of all molecules; a batch: of B molecules, row by row, in their frame, where a sampler is called
+                with these molecules (`MoleculeGenerator.sample` draws them in another order: give it one pocket).
             vocabulary: that of the model.
             scale: factor of the energy.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,13 +17,14 @@ from moldiff.data.batch import MolBatch
 from moldiff.data.pocket_batch import ComplexBatch, PocketBatch
 from moldiff.data.statistics import Statistics
 from moldiff.diffusion.classifier_free import GuidedDenoiser
-from moldiff.diffusion.frame import own_frame
+from moldiff.diffusion.frame import centre, own_frame
 from moldiff.diffusion.guidance import GuidedProcess
 from moldiff.diffusion.guides import PocketClashes
 from moldiff.diffusion.joint import JointProcess
 from moldiff.diffusion.model import Model, read_model
 from moldiff.diffusion.model_folder import find_model
 from moldiff.diffusion.noise import MoleculeNoise, Noise
+from moldiff.diffusion.placement import PlacedProcess
 from moldiff.diffusion.process import Process
 from moldiff.diffusion.properties import hidden
 from moldiff.diffusion.sampler import EulerSampler, MoleculeProcess, Sampler
@@ -105,8 +107,8 @@ class DistillationModule(DiffusionModule):
             ("guidance_scale", guidance_scale, 0),
             ("avoid_clashes", avoid_clashes, 0),
         ):
-            if value < least:
-                raise ValueError(f"{name} must be at least {least}: got {value}")
+            if not least <= value < math.inf:
+                raise ValueError(f"{name} must be a number from {least} on: got {value}")
         if not isinstance(self.sampler, EulerSampler) or self.sampler.options.stochasticity:
             raise ValueError(
                 f"a student is taught deterministic first-order steps: got {type(self.sampler).__name__}; give an "
@@ -147,6 +149,12 @@ class DistillationModule(DiffusionModule):
             raise ValueError(
                 "only a teacher that reads properties or a pocket can be guided: got guidance_scale = "
                 f"{self.guidance_scale:g}; leave it out"
+            )
+        encoder = getattr(self.denoiser, "pocket_encoder", None)
+        if self.avoid_clashes and getattr(encoder, "level", None) != "atom":
+            raise ValueError(
+                f"avoid_clashes needs a network that sees the atoms of pockets: got {self.avoid_clashes:g} and one "
+                "that sees none; leave it out"
             )
 
     def training_step(self, batch: MolBatch | ComplexBatch, batch_idx: int) -> Tensor:
@@ -190,7 +198,7 @@ class DistillationModule(DiffusionModule):
             aim = self._aim(state.batch, asked_there, times[stage : stage + 2], its_law, noise)
         context = self.denoiser.prepare(asked)
         output = self.denoiser(state.batch, t, replace(context, previous=state.previous))
-        return self.process.loss(output, aim, state.batch, t)
+        return self.process.loss(output, aim, centre(state.batch), t)  # the network's answers are centred
 
     def _aim(
         self, noisy: MolBatch, context: Context, ends: Float[Tensor, "2"], law: MoleculeProcess, noise: Noise
@@ -209,7 +217,7 @@ class DistillationModule(DiffusionModule):
         reached, then = state.batch, _rows(s, noisy)
         if s == 0:  # the last estimate is what the teacher ends with
             reached = law.step(reached, state.estimate, _rows(times[-1], noisy), then, noise, sampler.options)
-        return self.process.aim(noisy, reached, state.estimate, _rows(t, noisy), then)
+        return self.process.aim(centre(noisy), centre(reached), state.estimate, _rows(t, noisy), then)
 
     def _guided(self, law: MoleculeProcess, pocket: PocketBatch | None) -> MoleculeProcess:
         """The noise law, whose estimates are pushed out of the pockets if that is asked for."""
@@ -217,7 +225,7 @@ class DistillationModule(DiffusionModule):
             return law
         assert self.statistics is not None
         clashes = PocketClashes(pocket, self.statistics.vocabulary, self.avoid_clashes)
-        return GuidedProcess(law, [clashes], centre=torch.zeros(3))  # pockets are in the frame of the molecules
+        return GuidedProcess(PlacedProcess(law), [clashes], centre=torch.zeros(3))  # in the frame of `own_frame`
 
 
 def _same_law(first: JointProcess, second: object, device: torch.device) -> bool:

@@ -5,7 +5,16 @@ from moldiff.chem.arrays import from_mol
 from moldiff.chem.files import read_molecules
 from moldiff.chem.pocket import Pocket, select_pocket
 from moldiff.chem.protein_files import read_pocket
-from moldiff.chem.residues import ATOM_CLASSES, NUM_ATOM_CLASSES, RESIDUE_ATOMS, RESIDUES, atom_class, standard_residue
+from moldiff.chem.residues import (
+    ATOM_CLASSES,
+    NUM_ATOM_CLASSES,
+    RESIDUE_ATOMS,
+    RESIDUES,
+    atom_class,
+    class_atomic_numbers,
+    standard_atom,
+    standard_residue,
+)
 
 NAMES = ("2ayw_ben", "4cik_xo3", "1tfq_998", "2gns_stl")
 
@@ -53,6 +62,12 @@ def test_classes_tell_atoms_apart():
     classes = [atom_class(r, a, 6) for r, atoms in RESIDUE_ATOMS.items() for a in atoms if a != "OXT"]
     assert classes == list(range(167))
     assert {atom_class(r, "OXT", 8) for r in RESIDUES} == {167}
+    numbers = class_atomic_numbers()
+    for residue, atoms in RESIDUE_ATOMS.items():
+        assert [numbers[atom_class(residue, atom, 6)] for atom in atoms] == [
+            standard_atom(residue, a)[1] for a in atoms
+        ]
+    assert numbers[167:] == (8, 6, 7, 8, 16, 15, 0)
     others = [atom_class("UNK", "Q", number) for number in (6, 7, 8, 16, 15, 34)]
     assert others == list(range(168, 174))
     assert atom_class("GLY", "CB", 6) == atom_class("UNK", "CA", 6) == 168

@@ -1,6 +1,7 @@
 """A model of molecules with and without a pocket: mixed batches, training, and sampling in a pocket."""
 
 import copy
+import math
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from moldiff.data.pocket_batch import ComplexBatch
 from moldiff.diffusion import CategoricalProcess, GaussianProcess, StreamNoise
 from moldiff.diffusion.frame import own_frame
 from moldiff.models import EquivariantGraphTransformer, PocketEncoder
+from moldiff.nn.geometry import mean_position
 from moldiff.training import DiffusionModule, DistillationModule
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -163,8 +165,41 @@ def test_a_student_learns_in_pockets(tmp_path: Path) -> None:
     assert losses["pos"].max() < 1e-8
     blind = student.taught(clean, StreamNoise(torch.Generator().manual_seed(0)))
     assert not torch.equal(blind["atom_types"], losses["atom_types"])
-    student.avoid_clashes = 1.0
-    free = student.taught(clean, StreamNoise(torch.Generator().manual_seed(0)), None, pocket)
-    assert free["pos"].max() > 1e-4  # the teacher is pushed out of the pocket, the student has yet to learn it
     sum(loss.sum() for loss in losses.values()).backward()
     assert any(weight.grad.any() for weight in student.denoiser.pocket_encoder.parameters() if weight.grad is not None)
+
+
+def test_a_student_and_its_teacher_are_kept_out_of_the_pocket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Molecules move away as a whole, too, as in sampling; what the student is to learn is centred, as its answers."""
+    data = ComplexDataModule(POCKETS, batch_size=2)
+    (batch, *_) = data.train_dataloader()
+    clean, pocket = own_frame(batch)
+    pocket = pocket.replace(pos=pocket.pos - 3.0)  # into the way
+    teacher = small()
+    teacher.build(data.statistics)
+    laws, settings = teacher.processes, {"num_steps": 8, "own_steps": 8, "teacher_steps": 16}
+    student = DistillationModule(lambda _: copy.deepcopy(teacher.denoiser), laws, tmp_path, **settings)
+    student.build(data.statistics)
+    student.teacher = teacher.model()
+    asked, taught = [], []
+    student.denoiser.register_forward_pre_hook(lambda _, inputs: asked.append(inputs[0].pos))
+    loss = student.process.loss
+    monkeypatch.setattr(student.process, "loss", lambda *args: taught.append(args[1:3]) or loss(*args))
+    moved = {}
+    for scale in (0.0, 1.0):
+        student.avoid_clashes = scale
+        student.on_fit_start()
+        for seed in range(6):  # another one of its steps each time
+            losses = student.taught(clean, StreamNoise(torch.Generator().manual_seed(seed)), None, pocket)
+            assert all(value.isfinite().all() for value in losses.values())
+            moved[scale] = max(moved.get(scale, 0.0), float(mean_position(asked[-1], clean.mask).norm(dim=-1).max()))
+    assert moved[0.0] < 1e-4
+    assert moved[1.0] > 0.1
+    for molecules in (molecules for pair in taught for molecules in pair):
+        assert mean_position(molecules.pos, clean.mask).abs().max() < 1e-4
+    for encoder in (None, PocketEncoder("residue", 8, 2)):
+        student.denoiser.pocket_encoder = encoder
+        with pytest.raises(ValueError, match="sees the atoms of pockets: got 1 and one that sees none"):
+            student.on_fit_start()
+    with pytest.raises(ValueError, match="avoid_clashes must be a number from 0 on: got inf"):
+        DistillationModule(lambda _: teacher.denoiser, laws, tmp_path, avoid_clashes=math.inf)
