@@ -76,7 +76,7 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
             (low, high),
             fmt="o-",
             capsize=3,
-            label=config if steps is None else f"{config}, {steps} steps",
+            label=config if steps is None else f"{config}, {steps} sampling steps",
         )
     axes.axhline(100 * TARGET, color="grey", linestyle="--", label="EDM, published (about a week of a GPU)")
     axes.axhline(95.2, color="grey", linestyle=":", label="QM9 itself")
