@@ -107,7 +107,7 @@ def test_help_names_the_commands(arguments, capsys):
             ["--model", "--regressor", "--num_samples", "--guidance_scale", "--out", "--overwrite"],
         ),
         ("fit", ["--config", "--ckpt_path", "--model.init_from", "--trainer.max_steps", "--data"]),
-        ("distill", ["--config", "--ckpt_path", "--model.teacher", "--model.num_steps", "--model.own_steps"]),
+        ("distill", ["--config", "--ckpt_path", "--model.teacher", "--model.num_steps", "--model.teacher_steps"]),
         ("validate", ["--config", "--ckpt_path"]),
         ("test", ["--config", "--ckpt_path"]),
     ],

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from moldiff.chem.vocabulary import Vocabulary
@@ -28,18 +28,23 @@ from moldiff.diffusion.placement import PlacedProcess
 from moldiff.diffusion.process import Process
 from moldiff.diffusion.properties import hidden
 from moldiff.diffusion.sampler import EulerSampler, MoleculeProcess, Sampler
-from moldiff.models.denoiser import Context, Denoiser
+from moldiff.models.denoiser import Context, Denoiser, Prediction
 from moldiff.training.bad_batches import OnBadBatch, fault_of_data
 from moldiff.training.module import DiffusionModule
+from moldiff.training.underway import Underway
 
 
 class DistillationModule(DiffusionModule):
     """Distils a model: a student learns to do with each of its few steps what its teacher does with several.
 
     Progressive distillation (Salimans & Ho 2022) in one stage, on states of the student's own (as in Ross 2011,
-    DAgger): noisy molecules take some steps of the student; from where they come to, the teacher takes its steps to the
-    student's next time; the student is trained towards the one step that would have led there, and, for classes,
-    towards the teacher's estimate there. So it learns to mend its own errors, which training on noisy data never shows.
+    DAgger): the student draws molecules; from where they are, the teacher takes its steps to the student's next time;
+    the student is trained towards the one step that would have led there, and, for classes, towards the teacher's
+    estimate there. So it learns to mend its own errors, which training on noisy data never shows.
+
+    As many batches of molecules as the student has steps are underway at a time, each at another step. A training step
+    takes one of them, teaches the student there, and moves it on by the answer that the student gave; where molecules
+    have arrived, others set out, from pure noise. Of the data, sizes, properties and pockets are used.
     """
 
     def __init__(
@@ -50,7 +55,6 @@ class DistillationModule(DiffusionModule):
         sampler: Sampler | None = None,
         num_steps: int = 8,
         teacher_steps: int | None = None,
-        own_steps: int = 8,
         guidance_scale: float = 1.0,
         avoid_clashes: float = 0.0,
         lr: float = 1e-3,
@@ -71,8 +75,6 @@ class DistillationModule(DiffusionModule):
             sampler: how the student draws molecules: an `EulerSampler` without stochasticity.
             num_steps: of the student.
             teacher_steps: whose times the teacher goes through; its default number if not given.
-            own_steps: how many steps of its own the student takes at most, from noisy data, before it is taught; as
-                many as it has: from pure noise. More of them take longer, and teach it to mend more of its errors.
             guidance_scale: how far the teacher follows properties that are asked for (see `GuidedDenoiser`); the
                 student learns to do so by itself, at the cost of one network (Meng 2023).
             avoid_clashes: scale of the guide `PocketClashes`, by which teacher and student are kept out of the pocket's
@@ -103,7 +105,6 @@ class DistillationModule(DiffusionModule):
         )
         for name, value, least in (
             ("num_steps", num_steps, 1),
-            ("own_steps", own_steps, 0),
             ("guidance_scale", guidance_scale, 0),
             ("avoid_clashes", avoid_clashes, 0),
         ):
@@ -114,8 +115,10 @@ class DistillationModule(DiffusionModule):
                 f"a student is taught deterministic first-order steps: got {type(self.sampler).__name__}; give an "
                 "EulerSampler with stochasticity 0"
             )
-        self.teacher_path, self.teacher_steps, self.own_steps = teacher, teacher_steps, own_steps
+        self.teacher_path, self.teacher_steps = teacher, teacher_steps
         self.guidance_scale, self.avoid_clashes = guidance_scale, avoid_clashes
+        self.underway: dict[int, Underway] = {}  # batches of molecules, by their place in the round
+        self.turn = 0  # how many times one of them has been taken
         self.teacher: Model | None = None  # not a part of the network: checkpoints hold the student only
 
     def build(self, statistics: Statistics) -> None:
@@ -128,9 +131,23 @@ class DistillationModule(DiffusionModule):
             self.teacher = read_model(find_model(self.teacher_path))
         super().configure_model()
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the molecules that are underway, too."""
+        super().on_save_checkpoint(checkpoint)
+        underway = {place: here.to_dict() for place, here in self.underway.items()}
+        checkpoint["underway"] = {"turn": self.turn, "molecules": underway}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with the molecules that were underway; those of further devices are not kept, and set out anew."""
+        super().on_load_checkpoint(checkpoint)
+        if self._trainer is not None and self.global_rank == 0 and (known := checkpoint.get("underway")):
+            self.turn = known["turn"]
+            self.underway = {place: Underway.from_dict(here) for place, here in known["molecules"].items()}
+
     def on_fit_start(self) -> None:
-        """Lightning's hook: move the teacher to the device, and see that it fits."""
+        """Lightning's hook: move teacher and molecules to the device, and see that the teacher fits."""
         assert self.teacher is not None
+        self.underway = {place: here.to(self.device) for place, here in self.underway.items()}
         self.teacher.denoiser.to(self.device).eval().requires_grad_(False)
         self.teacher.process.to(self.device)
         many = self.teacher_steps or self.teacher.num_steps
@@ -158,47 +175,82 @@ class DistillationModule(DiffusionModule):
             )
 
     def training_step(self, batch: MolBatch | ComplexBatch, batch_idx: int) -> Tensor:
-        """One step of the student at a random one of its times."""
+        """One step of the student on molecules that are underway; where they have arrived, new ones set out."""
         noise = self.noise_of_step(batch_idx)
-        clean, pocket = own_frame(batch)
-        assert self.statistics is not None
-        if fault := fault_of_data(clean, self.statistics.vocabulary):
-            return self.without(fault)
-        properties = self.properties_of(clean)
-        if properties is not None:
-            properties = hidden(properties, noise, self.property_dropout)
-        losses = self.taught(clean, noise, properties, pocket)
-        return self.logged(losses, clean, len(batch))
+        place = self._place()
+        if place not in self.underway:
+            clean, pocket = own_frame(batch)
+            assert self.statistics is not None
+            if fault := fault_of_data(clean, self.statistics.vocabulary):
+                return self.without(fault)
+            properties = self.properties_of(clean)
+            if properties is not None:
+                properties = hidden(properties, noise, self.property_dropout)
+            head_start = place if self.turn < self.num_steps else 0  # so that each place is at another step
+            self.underway[place] = self.set_out(clean.mask, noise, head_start, pocket, properties)
+        here = self.underway.pop(place)
+        losses, then = self.taught(here, noise)
+        self.turn += 1
+        loss = self.logged(losses, here.batch.replace(atom_types=None), len(here.batch))  # they are only numbers yet
+        if then is not None and not self.bad_batches.bad:
+            self.underway[place] = then
+        return loss
 
-    def taught(
+    def _place(self) -> int:
+        """Of the molecules whose turn it is: each once in a round, in an order of its own."""
+        rounds, place = divmod(self.turn, self.num_steps)
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + rounds)
+        return int(torch.randperm(self.num_steps, generator=generator)[place])
+
+    def set_out(
         self,
-        clean: MolBatch,
+        mask: Bool[Tensor, "B N"],
         noise: Noise,
-        properties: Float[Tensor, "B C"] | None = None,
+        stage: int = 0,
         pocket: PocketBatch | None = None,
-    ) -> dict[str, Float[Tensor, " B"]]:
-        """Loss of each field and molecule against what the teacher makes of the student's states.
+        properties: Float[Tensor, "B C"] | None = None,
+    ) -> Underway:
+        """Molecules of the sizes that the mask tells, after some steps of the student from pure noise.
 
         Args:
-            clean: centred molecules, to begin with.
-            noise: of the time and of all steps.
-            properties: that both are shown of each molecule; none if not given.
-            pocket: around each molecule; none if not given.
+            mask: which atoms exist.
+            noise: of the start and of the steps.
+            stage: how many steps.
+            pocket: around each molecule, in the frame of `own_frame`; none if not given.
+            properties: that are asked for; none if not given.
         """
-        times, asked = self.sampler.grid(self.num_steps).to(self.device), Context(pocket=pocket, properties=properties)
-        stage = int(noise.uniform(torch.empty(1, device=self.device)) * self.num_steps)
-        first, t = max(0, stage - self.own_steps), _rows(times[stage], clean)
-        assert self.teacher is not None
-        law, its_law = (self._guided(process, pocket) for process in (self.process, self.teacher.process))
+        law, times = self._guided(self.process, pocket), self.sampler.grid(self.num_steps).to(mask.device)
         with torch.no_grad():
-            noisy = self.process.corrupt(clean, _rows(times[first], clean), noise)
-            walked = times[first : stage + 1]
-            state = self.sampler.walk(self.denoiser, law, noisy, walked, noise, self.denoiser.prepare(asked))
-            asked_there = replace(asked, previous=state.previous)
-            aim = self._aim(state.batch, asked_there, times[stage : stage + 2], its_law, noise)
-        context = self.denoiser.prepare(asked)
-        output = self.denoiser(state.batch, t, replace(context, previous=state.previous))
-        return self.process.loss(output, aim, centre(state.batch), t)  # the network's answers are centred
+            context = self.denoiser.prepare(Context(pocket=pocket, properties=properties))
+            start = law.prior(mask, noise)
+            if stage == 0:
+                return Underway(start, 0, None, pocket, properties)
+            state = self.sampler.walk(self.denoiser, law, start, times[: stage + 1], noise, context)
+        return Underway(state.batch, stage, state.previous, pocket, properties)
+
+    def taught(self, here: Underway, noise: Noise) -> tuple[dict[str, Float[Tensor, " B"]], Underway | None]:
+        """Loss of each field and molecule against what the teacher makes of them, and the molecules a step further.
+
+        Args:
+            here: molecules that the student draws.
+            noise: of the teacher's steps and of the student's.
+        """
+        asked = Context(previous=here.previous, pocket=here.pocket, properties=here.properties)
+        times = self.sampler.grid(self.num_steps).to(self.device)[here.stage : here.stage + 2]
+        assert self.teacher is not None
+        law, its_law = (self._guided(process, here.pocket) for process in (self.process, self.teacher.process))
+        with torch.no_grad():
+            aim = self._aim(here.batch, asked, times, its_law, noise)
+        t, s = (_rows(time, here.batch) for time in times)
+        output = self.denoiser(here.batch, t, self.denoiser.prepare(asked))
+        losses = self.process.loss(output, aim, centre(here.batch), t)  # the network's answers are centred
+        if times[1] == 0:
+            return losses, None
+        with torch.no_grad():
+            answer = Prediction(**{name: value.detach() for name, value in output.present().items()})
+            estimate = law.estimate(here.batch, answer, t)
+            batch = law.step(here.batch, estimate, t, s, noise, self.sampler.options)
+        return losses, replace(here, batch=batch, stage=here.stage + 1, previous=estimate)
 
     def _aim(
         self, noisy: MolBatch, context: Context, ends: Float[Tensor, "2"], law: MoleculeProcess, noise: Noise

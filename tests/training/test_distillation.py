@@ -1,6 +1,7 @@
 """Distillation from the config to molecules in few steps."""
 
 from collections.abc import Callable
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import yaml
 
 from moldiff.chem.files import read_molecules
 from moldiff.cli import main
-from moldiff.data import SDFDataModule
+from moldiff.data import ComplexDataModule, SDFDataModule
 from moldiff.diffusion import CategoricalProcess, EulerSampler, GaussianProcess, MultistepSampler, StreamNoise
-from moldiff.diffusion.frame import centre
+from moldiff.diffusion.frame import centre, own_frame
 from moldiff.diffusion.model import read_model
 from moldiff.models import EquivariantGraphTransformer
+from moldiff.models.denoiser import Context, Prediction
 from moldiff.training import DistillationModule
+from moldiff.training.underway import Underway
 
 pytestmark = pytest.mark.filterwarnings("ignore:::pytorch_lightning", "ignore:::lightning_fabric")
 
@@ -56,6 +59,16 @@ def module(teacher: Path, **settings: object) -> DistillationModule:
     return student
 
 
+def assert_same(first: object, second: object) -> None:
+    """Two batches, field by field."""
+    for field in fields(first):
+        mine, its = getattr(first, field.name), getattr(second, field.name)
+        if isinstance(mine, torch.Tensor):
+            torch.testing.assert_close(mine, its)
+        else:
+            assert mine == its
+
+
 @pytest.fixture
 def teacher(trained: Path) -> Path:
     return trained / "checkpoints" / "last.ckpt"
@@ -63,12 +76,14 @@ def teacher(trained: Path) -> Path:
 
 def test_a_student_that_makes_the_teacher_s_step_has_nothing_to_learn(teacher: Path, molecules: Path) -> None:
     """If both ask the same network once from one time to the next, and the last estimate is taken over."""
-    student = module(teacher, num_steps=1, own_steps=0, sampler=EulerSampler())
+    student = module(teacher, num_steps=1, sampler=EulerSampler())
     student.teacher = read_model(teacher)
     student.on_fit_start()
     object.__setattr__(student.teacher, "num_steps", 1)  # one estimate at t = 1, and that is all
     clean = centre(next(iter(SDFDataModule(molecules, batch_size=8).train_dataloader())))
-    losses = student.taught(clean, StreamNoise(torch.Generator().manual_seed(0)))
+    noise = StreamNoise(torch.Generator().manual_seed(0))
+    losses, then = student.taught(student.set_out(clean.mask, noise), noise)
+    assert then is None
     assert losses["pos"].max() < 1e-8
     assert {name: loss.shape for name, loss in losses.items()} == dict.fromkeys(("pos", *FIELDS), (8,))
     assert all(weight.grad is None for weight in student.teacher.denoiser.parameters())
@@ -76,15 +91,99 @@ def test_a_student_that_makes_the_teacher_s_step_has_nothing_to_learn(teacher: P
     assert student.denoiser.node_out.weight.grad is not None
 
 
+def test_molecules_underway_go_the_way_of_the_sampler(
+    teacher: Path, molecules: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether they set out with some steps or are taught at each: those of the same noise arrive at the same states."""
+    student = module(teacher, num_steps=4, sampler=EulerSampler(jump_rate=8.0))
+    student.teacher = read_model(teacher)
+    monkeypatch.setattr(student, "_aim", lambda noisy, *_: noisy)  # takes no noise from the stream
+    mask = next(iter(SDFDataModule(molecules, batch_size=8).train_dataloader())).mask
+    ends = []
+    for first in range(4):
+        noise = StreamNoise(torch.Generator().manual_seed(0))
+        here = student.set_out(mask, noise, first)
+        for _ in range(3 - first):
+            _, here = student.taught(here, noise)
+        assert here.stage == 3
+        ends.append(here)
+    noise = StreamNoise(torch.Generator().manual_seed(0))
+    drawn = student.sampler(student.denoiser, student.process, mask, 4, noise)
+    for here in ends:
+        with torch.no_grad():
+            context = Context(previous=here.previous)
+            t = student.sampler.grid(4)[3].expand(len(mask))
+            estimate = student.process.estimate(here.batch, student.denoiser(here.batch, t, context), t)
+        assert_same(student.process.decode(estimate, mask), drawn)
+
+
+def test_each_batch_underway_is_at_another_step(
+    teacher: Path, molecules: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In each round the student is taught once at each of its steps, and the molecules that arrive are replaced."""
+    student = module(teacher, num_steps=4)
+    student.teacher = read_model(teacher)
+    monkeypatch.setattr(student, "noise_of_step", lambda k: StreamNoise(torch.Generator().manual_seed(k)))
+    monkeypatch.setattr(student, "logged", lambda *_: None)
+    taught, visits = student.taught, []
+    monkeypatch.setattr(student, "taught", lambda here, noise: visits.append(here.stage) or taught(here, noise))
+    batch = next(iter(SDFDataModule(molecules, batch_size=8).train_dataloader()))
+    for k in range(12):
+        student.training_step(batch, k)
+    rounds = [visits[k : k + 4] for k in (0, 4, 8)]
+    assert all(sorted(stages) == [0, 1, 2, 3] for stages in rounds)
+    assert sorted(here.stage for here in student.underway.values()) == [1, 2, 3]  # one has arrived
+    assert len({tuple(stages) for stages in rounds}) > 1
+
+
+@pytest.mark.filterwarnings("ignore:You are trying to")  # a logger that is not there
+def test_molecules_with_which_nothing_can_be_learnt_set_out_anew(
+    teacher: Path, molecules: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    student = module(teacher, num_steps=2, on_bad_batch="skip")
+    student.teacher = read_model(teacher)
+    monkeypatch.setattr(student, "noise_of_step", lambda k: StreamNoise(torch.Generator().manual_seed(k)))
+    batch = next(iter(SDFDataModule(molecules, batch_size=8).train_dataloader()))
+    student.training_step(batch, 0)
+    student.training_step(batch, 1)
+    assert len(student.underway) == 1
+    (here,) = student.underway.values()
+    student.underway = dict.fromkeys((0, 1), replace(here, batch=here.batch.replace(pos=here.batch.pos * torch.nan)))
+    loss = student.training_step(batch, 2)
+    assert loss == 0
+    assert len(student.underway) == 1
+    student.bad_batches.action = "stop"
+    with pytest.raises(ValueError, match=r"the loss is no finite number for pos \(molecule at place 0 of the batch"):
+        student.training_step(batch, 3)
+
+
+def test_what_is_underway_is_kept_whole(tmp_path: Path) -> None:
+    """In a checkpoint that is read without running code."""
+    data = ComplexDataModule(Path(__file__).parents[1] / "fixtures" / "pockets", batch_size=2)
+    (batch, *_) = data.train_dataloader()
+    molecules, pocket = own_frame(batch)
+    shown = torch.zeros(len(molecules), 2)
+    here = Underway(molecules, 3, Prediction(molecules.pos, bond_types=shown), pocket, shown)
+    torch.save(here.to_dict(), tmp_path / "here.pt")
+    back = Underway.from_dict(torch.load(tmp_path / "here.pt", weights_only=True)).to("cpu")
+    assert (back.stage, back.pocket.level) == (3, "atom")
+    assert_same(back.batch, replace(molecules, properties={}, index=None))
+    assert_same(back.previous, here.previous)
+    assert_same(back.pocket, pocket)
+    torch.testing.assert_close(back.properties, shown)
+    bare = Underway.from_dict(Underway(molecules, 0).to_dict())
+    assert (bare.previous, bare.pocket, bare.properties) == (None, None, None)
+
+
 def test_settings_made_in_python_are_kept_as_a_config(teacher: Path) -> None:
     """So that such a student can be exported: its hyper-parameters are plain, those of the teacher among them."""
     laws = {"pos": GaussianProcess(), **{name: CategoricalProcess() for name in FIELDS}}
     network = partial(EquivariantGraphTransformer, width=16, num_heads=2)
-    student = DistillationModule(network, laws, teacher, sampler=EulerSampler(jump_rate=8.0), own_steps=3)
+    student = DistillationModule(network, laws, teacher, sampler=EulerSampler(jump_rate=8.0), teacher_steps=30)
     assert student.is_config
     assert student.hparams["denoiser"]["init_args"] == {"width": 16, "num_heads": 2}
     assert student.hparams["sampler"]["init_args"] == {"jump_rate": 8.0}
-    assert (student.hparams["teacher"], student.hparams["own_steps"]) == (str(teacher), 3)
+    assert (student.hparams["teacher"], student.hparams["teacher_steps"]) == (str(teacher), 30)
 
 
 def test_distilled_resumed_and_drawn(distill: Distill, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,8 +221,8 @@ def test_what_a_student_cannot_be_taught(
         module(teacher, sampler=MultistepSampler())
     with pytest.raises(ValueError, match="deterministic first-order steps"):
         module(teacher, sampler=EulerSampler(stochasticity=0.5))
-    with pytest.raises(ValueError, match="own_steps must be a number from 0 on: got -1"):
-        module(teacher, own_steps=-1)
+    with pytest.raises(ValueError, match="num_steps must be a number from 1 on: got 0"):
+        module(teacher, num_steps=0)
     for options, message in (
         (("--model.processes.pos.init_args.scale", "3.0"), "the noise law of its teacher"),
         (("--model.teacher_steps", "2"), "more steps than the student: got 2 and 2"),

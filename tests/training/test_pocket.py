@@ -155,15 +155,17 @@ def test_a_student_learns_in_pockets(tmp_path: Path) -> None:
     teacher = small()
     teacher.build(data.statistics)
     laws = teacher.processes
-    student = DistillationModule(lambda _: copy.deepcopy(teacher.denoiser), laws, tmp_path, num_steps=1, own_steps=0)
+    student = DistillationModule(lambda _: copy.deepcopy(teacher.denoiser), laws, tmp_path, num_steps=1)
     student.build(data.statistics)
     student.teacher = teacher.model()
     object.__setattr__(student.teacher, "num_steps", 2)
     student.on_fit_start()
     object.__setattr__(student.teacher, "num_steps", 1)
-    losses = student.taught(clean, StreamNoise(torch.Generator().manual_seed(0)), None, pocket)
+    losses, blind = (
+        student.taught(student.set_out(clean.mask, noise, 0, shown), noise)[0]
+        for noise, shown in ((StreamNoise(torch.Generator().manual_seed(0)), shown) for shown in (pocket, None))
+    )
     assert losses["pos"].max() < 1e-8
-    blind = student.taught(clean, StreamNoise(torch.Generator().manual_seed(0)))
     assert not torch.equal(blind["atom_types"], losses["atom_types"])
     sum(loss.sum() for loss in losses.values()).backward()
     assert any(weight.grad.any() for weight in student.denoiser.pocket_encoder.parameters() if weight.grad is not None)
@@ -177,7 +179,7 @@ def test_a_student_and_its_teacher_are_kept_out_of_the_pocket(tmp_path: Path, mo
     pocket = pocket.replace(pos=pocket.pos - 3.0)  # into the way
     teacher = small()
     teacher.build(data.statistics)
-    laws, settings = teacher.processes, {"num_steps": 8, "own_steps": 8, "teacher_steps": 16}
+    laws, settings = teacher.processes, {"num_steps": 8, "teacher_steps": 16}
     student = DistillationModule(lambda _: copy.deepcopy(teacher.denoiser), laws, tmp_path, **settings)
     student.build(data.statistics)
     student.teacher = teacher.model()
@@ -189,8 +191,10 @@ def test_a_student_and_its_teacher_are_kept_out_of_the_pocket(tmp_path: Path, mo
     for scale in (0.0, 1.0):
         student.avoid_clashes = scale
         student.on_fit_start()
-        for seed in range(6):  # another one of its steps each time
-            losses = student.taught(clean, StreamNoise(torch.Generator().manual_seed(seed)), None, pocket)
+        noise = StreamNoise(torch.Generator().manual_seed(0))
+        here = student.set_out(clean.mask, noise, 2, pocket)
+        while here is not None:
+            losses, here = student.taught(here, noise)
             assert all(value.isfinite().all() for value in losses.values())
             moved[scale] = max(moved.get(scale, 0.0), float(mean_position(asked[-1], clean.mask).norm(dim=-1).max()))
     assert moved[0.0] < 1e-4
