@@ -33,6 +33,10 @@ from moldiff.training.bad_batches import OnBadBatch, fault_of_data
 from moldiff.training.module import DiffusionModule
 from moldiff.training.underway import Underway
 
+UNDERWAY = (
+    4  # batches at each step; a batch holds molecules of about one size, and fewer would teach few sizes at a time
+)
+
 
 class DistillationModule(DiffusionModule):
     """Distils a model: a student learns to do with each of its few steps what its teacher does with several.
@@ -42,9 +46,9 @@ class DistillationModule(DiffusionModule):
     the student is trained towards the one step that would have led there, and, for classes, towards the teacher's
     estimate there. So it learns to mend its own errors, which training on noisy data never shows.
 
-    As many batches of molecules as the student has steps are underway at a time, each at another step. A training step
-    takes one of them, teaches the student there, and moves it on by the answer that the student gave; where molecules
-    have arrived, others set out, from pure noise. Of the data, sizes, properties and pockets are used.
+    Some batches of molecules are underway at a time, as many at each of the student's steps. A training step takes one
+    of them, teaches the student there, and moves it on by the answer that the student gave; where molecules have
+    arrived, others set out, from pure noise. Of the data, sizes, properties and pockets are used.
     """
 
     def __init__(
@@ -186,7 +190,8 @@ class DistillationModule(DiffusionModule):
             properties = self.properties_of(clean)
             if properties is not None:
                 properties = hidden(properties, noise, self.property_dropout)
-            head_start = place if self.turn < self.num_steps else 0  # so that each place is at another step
+            first = self.turn < UNDERWAY * self.num_steps
+            head_start = place % self.num_steps if first else 0  # so that they are at all steps, from the start on
             self.underway[place] = self.set_out(clean.mask, noise, head_start, pocket, properties)
         here = self.underway.pop(place)
         losses, then = self.taught(here, noise)
@@ -198,9 +203,10 @@ class DistillationModule(DiffusionModule):
 
     def _place(self) -> int:
         """Of the molecules whose turn it is: each once in a round, in an order of its own."""
-        rounds, place = divmod(self.turn, self.num_steps)
+        count = UNDERWAY * self.num_steps
+        rounds, place = divmod(self.turn, count)
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + rounds)
-        return int(torch.randperm(self.num_steps, generator=generator)[place])
+        return int(torch.randperm(count, generator=generator)[place])
 
     def set_out(
         self,

@@ -18,6 +18,7 @@ from moldiff.diffusion.model import read_model
 from moldiff.models import EquivariantGraphTransformer
 from moldiff.models.denoiser import Context, Prediction
 from moldiff.training import DistillationModule
+from moldiff.training.distillation_module import UNDERWAY
 from moldiff.training.underway import Underway
 
 pytestmark = pytest.mark.filterwarnings("ignore:::pytorch_lightning", "ignore:::lightning_fabric")
@@ -117,7 +118,7 @@ def test_molecules_underway_go_the_way_of_the_sampler(
         assert_same(student.process.decode(estimate, mask), drawn)
 
 
-def test_each_batch_underway_is_at_another_step(
+def test_as_many_batches_are_underway_at_each_step(
     teacher: Path, molecules: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In each round the student is taught once at each of its steps, and the molecules that arrive are replaced."""
@@ -128,11 +129,12 @@ def test_each_batch_underway_is_at_another_step(
     taught, visits = student.taught, []
     monkeypatch.setattr(student, "taught", lambda here, noise: visits.append(here.stage) or taught(here, noise))
     batch = next(iter(SDFDataModule(molecules, batch_size=8).train_dataloader()))
-    for k in range(12):
+    count = 4 * UNDERWAY
+    for k in range(3 * count):
         student.training_step(batch, k)
-    rounds = [visits[k : k + 4] for k in (0, 4, 8)]
-    assert all(sorted(stages) == [0, 1, 2, 3] for stages in rounds)
-    assert sorted(here.stage for here in student.underway.values()) == [1, 2, 3]  # one has arrived
+    rounds = [visits[k : k + count] for k in (0, count, 2 * count)]
+    assert all(sorted(stages) == sorted(UNDERWAY * [0, 1, 2, 3]) for stages in rounds)
+    assert sorted(here.stage for here in student.underway.values()) == sorted(UNDERWAY * [1, 2, 3])  # others arrived
     assert len({tuple(stages) for stages in rounds}) > 1
 
 
@@ -144,17 +146,15 @@ def test_molecules_with_which_nothing_can_be_learnt_set_out_anew(
     student.teacher = read_model(teacher)
     monkeypatch.setattr(student, "noise_of_step", lambda k: StreamNoise(torch.Generator().manual_seed(k)))
     batch = next(iter(SDFDataModule(molecules, batch_size=8).train_dataloader()))
-    student.training_step(batch, 0)
-    student.training_step(batch, 1)
-    assert len(student.underway) == 1
-    (here,) = student.underway.values()
-    student.underway = dict.fromkeys((0, 1), replace(here, batch=here.batch.replace(pos=here.batch.pos * torch.nan)))
-    loss = student.training_step(batch, 2)
+    here = student.set_out(batch.mask, student.noise_of_step(0))
+    spoilt = replace(here, batch=here.batch.replace(pos=here.batch.pos * torch.nan))
+    student.underway = dict.fromkeys(range(2 * UNDERWAY), spoilt)
+    loss = student.training_step(batch, 1)
     assert loss == 0
-    assert len(student.underway) == 1
+    assert len(student.underway) == 2 * UNDERWAY - 1
     student.bad_batches.action = "stop"
     with pytest.raises(ValueError, match=r"the loss is no finite number for pos \(molecule at place 0 of the batch"):
-        student.training_step(batch, 3)
+        student.training_step(batch, 2)
 
 
 def test_what_is_underway_is_kept_whole(tmp_path: Path) -> None:
