@@ -253,7 +253,7 @@ class MoleculeGenerator:
         """Atoms to keep, to give to `sample`: a scaffold to decorate, a fragment to grow, fragments to link.
 
         Args:
-            fragment: a molecule with coordinates, or its .sdf file (the first record), in one or more pieces. Where a
+            fragment: a molecule with coordinates, or its .sdf file, in one or more pieces. Where a
                 hydrogen is missing or a bond was cut, the rest of the molecule is joined; hydrogens that are given
                 stay. Models without hydrogens leave them out.
             anchors: numbers, from 1 as in the file, of the atoms that may get new bonds; if None, all with a free

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from rdkit import Chem
-from rdkit.Chem import AllChem
+from rdkit.Chem import AllChem, rdMolTransforms
 
 from moldiff import MoleculeGenerator
 from moldiff.chem.files import read_molecules
@@ -214,6 +214,10 @@ def test_fragment_keeps_its_place_in_a_pocket():
         np.testing.assert_allclose(a.positions[:8], fragment.GetConformer().GetPositions(), atol=1e-3)
         assert a.atomic_numbers[:8].tolist() == [atom.GetAtomicNum() for atom in fragment.GetAtoms()]
         np.testing.assert_allclose(a.positions, b.positions, atol=1e-3)
+    rdMolTransforms.TransformConformer(fragment.GetConformer(), np.eye(4) + 40 * np.eye(4, k=3))
+    elsewhere = generator.fixed(fragment.GetMol())
+    with pytest.raises(ValueError, match=r"the fixed atoms are .* Å away from the pocket, and keep their place"):
+        generator.sample(2, num_steps=1, progress=False, site=site, fixed=elsewhere)
 
 
 @pytest.mark.parametrize("kind", ["x0", "eps", "v"])

@@ -16,6 +16,7 @@ from moldiff.chem.arrays import MoleculeArrays
 from moldiff.chem.files import read_molecules
 from moldiff.cli import main
 from moldiff.diffusion import CategoricalProcess, EulerSampler, GaussianProcess
+from moldiff.diffusion.generate import check_integers
 from moldiff.diffusion.steering import Steering
 from moldiff.generator import Samples
 from moldiff.models import EquivariantGraphTransformer
@@ -242,6 +243,40 @@ def test_bundled_models_go_by_their_names(generator, tmp_path, monkeypatch):
 def test_impossible_requests(generator, options, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         generator.sample(**{"num_samples": 2, "progress": False, **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_step": 10}, "unknown argument or condition 'num_step'"),
+        ({"reward": "qed"}, "'reward': expected some of site, fixed, formula"),
+        ({"formulas": "CH4"}, "'formulas': did you mean formula?"),
+        ({"site": "pocket.pdb"}, "site must be what MoleculeGenerator.site gives: got 'pocket.pdb'"),
+        ({"fixed": "ring.sdf"}, "fixed must be what MoleculeGenerator.fixed gives: got 'ring.sdf'"),
+        ({"steering": "qed"}, "steering must be what Steering(...) gives: got 'qed'"),
+        ({"guides": len}, "guides must be a list of functions"),
+    ],
+)
+def test_requests_of_another_kind(generator, options, message):
+    """Python would take any name and value, and the molecules would be those of a plain call."""
+    with pytest.raises(TypeError, match=re.escape(message)):
+        generator.sample(**{"num_samples": 2, "progress": False, **options})
+
+
+def test_unknown_conditions_of_other_calls(generator, samples):
+    ligand, message = next(m for m in samples.mols if m), "unknown argument or condition 'noise': expected some of"
+    with pytest.raises(TypeError, match=message):
+        generator.trajectory(noise=0.3)
+    with pytest.raises(TypeError, match=message):
+        next(generator.optimize(ligand, "qed", noise=0.3, progress=False))
+
+
+@pytest.mark.parametrize("seed", [1.5, None, "1", torch.tensor(0.5)])
+def test_numbers_must_be_whole(seed):
+    """Tested by itself, since types are checked in tests, and not where users are."""
+    check_integers(seed=np.int64(3), num_steps=5)
+    with pytest.raises(TypeError, match="seed must be an integer: got"):
+        check_integers(num_steps=5, seed=seed)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**40, 2**63 - 1])

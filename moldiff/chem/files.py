@@ -58,6 +58,20 @@ def read_molecules(path: str | os.PathLike[str], bonds: Bonds = "rdkit") -> list
     return _read_sdf(path, text) if suffix.startswith(".sdf") else _read_smiles(path, text)
 
 
+def read_molecule(path: str | os.PathLike[str]) -> Chem.Mol:
+    """The only molecule of a file, as `read_molecules` gives it.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it cannot be read, or is not the only one.
+    """
+    mols = read_molecules(path)
+    if len(mols) != 1 or mols[0] is None:
+        got = "one that RDKit cannot read" if len(mols) == 1 else f"{len(mols)} molecules"
+        raise ValueError(f"{os.fspath(path)}: got {got}; expected a single one with coordinates: write it to a file")
+    return mols[0]
+
+
 class MoleculeWriter:
     """Writes molecules one by one to NAME.partial.EXT and renames that file to NAME.EXT at the end: a context manager.
 

@@ -151,7 +151,7 @@ def select_pocket(
         nearest = int(distances.argmin())
         raise ValueError(
             f"No protein atom is within {radius:g} Å: the nearest is {distances[nearest]:.1f} Å away, in residue "
-            f"{protein.residue_labels[nearest]}. Are both in the same frame of coordinates? If so, give a larger radius"
+            f"{protein.residue_labels[nearest]}. Are both in the same frame of coordinates?"
         )
     return protein.take(distances <= radius)
 

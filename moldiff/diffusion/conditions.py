@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import TypedDict
 
 import torch
@@ -23,9 +24,15 @@ from moldiff.diffusion.model import Model
 from moldiff.diffusion.placement import PlacedProcess
 from moldiff.diffusion.properties import Asked, target_of, targets
 from moldiff.diffusion.sampler import MoleculeProcess, Sampler
-from moldiff.diffusion.site import Site
+from moldiff.diffusion.site import AROUND_LIGAND, Site
 from moldiff.diffusion.steering import PROPERTIES, Steering
 from moldiff.models.denoiser import FIELDS, Context, Denoiser, EncodedProperties
+
+_MADE_BY: dict[str, tuple[type, str]] = {
+    "site": (Site, "MoleculeGenerator.site"),
+    "fixed": (FixedAtoms, "MoleculeGenerator.fixed"),
+    "steering": (Steering, "Steering(...)"),
+}
 
 
 class Conditions(TypedDict, total=False):
@@ -79,8 +86,10 @@ def dress(model: Model, conditions: Conditions, num_samples: int = 1) -> Dressed
     `num_samples`: molecules that may have properties of their own.
 
     Raises:
+        TypeError: if there is no such condition, or it is of another kind.
         ValueError: if the model cannot fulfil a condition.
     """
+    _check_kinds(conditions)
     site, fixed = conditions.get("site"), conditions.get("fixed")
     process: MoleculeProcess = model.process
     guides = [*(conditions.get("guides") or ()), *_clash_guide(model, conditions)]
@@ -95,6 +104,8 @@ def dress(model: Model, conditions: Conditions, num_samples: int = 1) -> Dressed
         if model.process.processes.keys() != set(FIELDS):
             got = ", ".join(model.process.processes)
             raise ValueError(f"fixed atoms need a model of {', '.join(FIELDS)}: got {got}")
+        if site is not None:
+            _check_place(fixed, site)
         shift = torch.zeros(3) if site is None else -site.centre
         process = FixedProcess(model.process, fixed.moved(shift, device), in_place=site is not None)
     elif site is not None or conditions.get("formula") is not None:  # rounds noise molecules that are not centred
@@ -109,6 +120,32 @@ def dress(model: Model, conditions: Conditions, num_samples: int = 1) -> Dressed
     denoiser, context = _conditioned(model, conditions, num_samples)
     _check_regressor(model, conditions)
     return Dressed(denoiser, process, model.sampler, context, in_rounds=fixed is not None or counts is not None)
+
+
+def _check_kinds(conditions: Conditions) -> None:
+    """Whether conditions are known, and of the right kind: Python itself does not see to it."""
+    known = Conditions.__annotations__
+    for name, value in conditions.items():
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"expected some of {', '.join(known)}"
+            raise TypeError(f"got an unknown argument or condition {name!r}: {hint}")
+        kind = _MADE_BY.get(name)
+        if value is not None and kind is not None and not isinstance(value, kind[0]):
+            raise TypeError(f"{name} must be what {kind[1]} gives: got {value!r}")
+    guides = conditions.get("guides")
+    if guides is not None and not (isinstance(guides, Sequence) and all(callable(guide) for guide in guides)):
+        raise TypeError(f"guides must be a list of functions: got {guides!r}")
+
+
+def _check_place(fixed: FixedAtoms, site: Site) -> None:
+    """Whether fixed atoms are in the pocket: they keep their place."""
+    gaps = torch.cdist(fixed.atoms.pos[0], torch.as_tensor(site.atoms.positions, dtype=torch.float32))
+    if gaps.min() > AROUND_LIGAND:
+        raise ValueError(
+            f"the fixed atoms are {gaps.min():.1f} Å away from the pocket, and keep their place: give them in the "
+            "frame of the protein"
+        )
 
 
 def counts_of(model: Model, conditions: Conditions) -> Int[Tensor, " K"] | None:

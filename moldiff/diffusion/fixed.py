@@ -13,7 +13,7 @@ from rdkit import Chem
 from torch import Tensor
 
 from moldiff.chem.arrays import MoleculeArrays, from_mol, pair_indices
-from moldiff.chem.files import read_molecules
+from moldiff.chem.files import read_molecule
 from moldiff.chem.valence import STRICT_VALENCES
 from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.batch import MolBatch
@@ -42,7 +42,7 @@ def fix_atoms(
     """Read a fragment, which may be several pieces, with open valences where bonds were cut.
 
     Args:
-        fragment: a molecule with coordinates, or its .sdf file (the first record). If hydrogens are atoms for the
+        fragment: a molecule with coordinates, or its .sdf file. If hydrogens are atoms for the
             model, those given are fixed too, and those missing are open valences; if not, they are left out.
         vocabulary: of the model.
         anchors: numbers, from 1 as in the file, of the atoms that may get new bonds; if None, all with a free valence.
@@ -50,10 +50,7 @@ def fix_atoms(
     Raises:
         ValueError: if the fragment cannot be read or used, or no atom may get a new bond, or one that must get one.
     """
-    given = fragment if isinstance(fragment, Chem.Mol) else read_molecules(fragment)[0]
-    if given is None:
-        raise ValueError(f"the first record of {fragment} cannot be read; give an .sdf file with a fragment")
-    mol = Chem.Mol(given)
+    mol = Chem.Mol(fragment if isinstance(fragment, Chem.Mol) else read_molecule(fragment))
     for atom in mol.GetAtoms():
         atom.SetNoImplicit(True)  # what is not there is an open valence
         atom.SetNumExplicitHs(0)

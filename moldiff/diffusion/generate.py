@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Unpack
 
 import torch
@@ -44,6 +45,17 @@ class SampledBatch:
     notes: tuple[Mapping[str, str], ...]  # what is known of each besides, as it is written to files
 
 
+def check_integers(**values: object) -> None:
+    """Whether numbers are whole: a seed of 1.5 would do what 1 does.
+
+    Raises:
+        TypeError: if one is not.
+    """
+    for name, value in values.items():
+        if not isinstance(value, Integral):
+            raise TypeError(f"{name} must be an integer: got {value!r}")
+
+
 def generate(
     model: Model,
     num_samples: int,
@@ -64,6 +76,8 @@ def generate(
     `MoleculeGenerator.sample`; `part`: which of the molecules are drawn. Molecules whose coordinates are no finite
     numbers, because the network gave such, are named in a warning and come with the others, which they do not disturb.
     """
+    steps = model.num_steps if num_steps is None else num_steps
+    check_integers(num_samples=num_samples, seed=seed, num_steps=steps, batch_size=batch_size)
     for name, value in (("num_samples", num_samples), ("batch_size", batch_size)):
         if value < 1:
             raise ValueError(f"{name} must be at least 1: got {value}")
@@ -159,6 +173,7 @@ def _sizes(
         sizes = torch.as_tensor(num_atoms).flatten()
         if len(sizes) not in (1, num_samples):
             raise ValueError(f"num_atoms must be a number, or {num_samples}, one for each molecule: got {len(sizes)}")
+        check_integers(num_atoms=sizes[0].item())
         if sizes.min() < 1:
             raise ValueError(
                 f"num_atoms must be at least 1: got {num_atoms}; leave it out to draw sizes from the training data"

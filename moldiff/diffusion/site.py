@@ -12,7 +12,7 @@ from jaxtyping import Float
 from rdkit import Chem
 from torch import Tensor
 
-from moldiff.chem.files import read_molecules
+from moldiff.chem.files import read_molecule
 from moldiff.chem.pocket import Pocket, select_pocket
 from moldiff.chem.protein_files import read_pocket
 from moldiff.data.pocket_batch import Level, PocketBatch
@@ -42,14 +42,15 @@ def find_site(
     Args:
         pocket: a protein or a pocket, or its .pdb or .cif file.
         level: what the model sees of it.
-        reference_ligand: a molecule in the same frame, or its .sdf file (the first record).
+        reference_ligand: a molecule in the same frame, or its .sdf file.
         centre: x, y, z in Å, if there is no reference ligand.
 
     Raises:
         ValueError: if a file cannot be read, not exactly one of ligand and centre is given, or no protein atom is near.
     """
     if (reference_ligand is None) == (centre is None):
-        raise ValueError("expected a reference ligand or a centre: give one of them, not both")
+        got = "none" if centre is None else "both"
+        raise ValueError(f"got {got} of a reference ligand and a centre; expected one of them, to tell the place")
     protein = pocket if isinstance(pocket, Pocket) else read_pocket(pocket)
     points = np.array([centre], dtype=np.float64) if centre is not None else _heavy_atoms(reference_ligand)
     if points.shape[1:] != (3,) or not np.isfinite(points).all():
@@ -67,9 +68,7 @@ def _heavy_atoms(ligand: str | os.PathLike[str] | Chem.Mol | None) -> np.ndarray
     """Positions (N, 3) of the heavy atoms."""
     mol = ligand
     if isinstance(ligand, str | os.PathLike):
-        mol = read_molecules(ligand)[0]
-        if mol is None:
-            raise ValueError(f"the first record of {os.fspath(ligand)} cannot be read; give an .sdf file with a ligand")
+        mol = read_molecule(ligand)
     if not isinstance(mol, Chem.Mol) or not mol.GetNumHeavyAtoms() or not mol.GetNumConformers():
         raise ValueError("the reference ligand has no heavy atoms with coordinates; give a molecule in 3D")
     heavy = [atom.GetIdx() for atom in mol.GetAtoms() if atom.GetAtomicNum() > 1]

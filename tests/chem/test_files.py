@@ -9,7 +9,7 @@ import pytest
 from rdkit import Chem
 
 from moldiff.chem.arrays import MoleculeArrays, to_mol
-from moldiff.chem.files import MoleculeWriter, read_molecules
+from moldiff.chem.files import MoleculeWriter, read_molecule, read_molecules
 
 Embed = Callable[[str], Chem.Mol]
 
@@ -27,6 +27,15 @@ def write(path: Path, *mols: Chem.Mol | None) -> Path:
         for mol in mols:
             writer.write(mol)
     return path
+
+
+def test_a_single_molecule(embed: Embed, tmp_path: Path) -> None:
+    one, two = write(tmp_path / "one.sdf", embed("CCO")), write(tmp_path / "two.sdf", embed("CCO"), embed("CC"))
+    assert read_molecule(one).GetNumAtoms() == 9
+    with pytest.raises(ValueError, match=r"two.sdf: got 2 molecules; expected a single one"):
+        read_molecule(two)
+    with pytest.raises(ValueError, match="got one that RDKit cannot read; expected a single one"):
+        read_molecule(write(tmp_path / "none.sdf", None))
 
 
 @pytest.mark.parametrize("smiles", ["CCO", "C[N+](C)(C)CC([O-])=O", "c1cc[nH]c1"])

@@ -51,8 +51,8 @@ def test_residues_are_those_near_the_ligand_or_the_centre() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({}, "give one of them, not both"),
-        ({"reference_ligand": LIGAND, "centre": [0.0, 0.0, 0.0]}, "give one of them, not both"),
+        ({}, "got none of a reference ligand and a centre; expected one of them"),
+        ({"reference_ligand": LIGAND, "centre": [0.0, 0.0, 0.0]}, "got both of"),
         ({"centre": [1.0, 2.0]}, "expected three finite coordinates"),
         ({"centre": [1.0, 2.0, 3.0, 4.0]}, "expected three finite coordinates"),
         ({"centre": [1.0, 2.0, float("nan")]}, "expected three finite coordinates"),
