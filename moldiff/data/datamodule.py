@@ -62,6 +62,19 @@ class MoleculeDataModule(pl.LightningDataModule, ABC):
                 splits = TableSplits(*(part.subset(range(min(self.limit, len(part)))) for part in parts))
             self._splits = splits
 
+    def recode(self, vocabulary: Vocabulary) -> None:
+        """Give the molecules in the classes of another vocabulary, that of a model which is trained further.
+
+        Loaders that were made before are not changed.
+
+        Raises:
+            ValueError: if it lacks an element, charge or bond order that occurs in the molecules.
+        """
+        splits = self._loaded()
+        if vocabulary != self.vocabulary:
+            self._splits = TableSplits(*(part.recoded(vocabulary) for part in (splits.train, splits.val, splits.test)))
+            self._statistics = None
+
     @property
     def train(self) -> MoleculeTable:
         """The training split; loads the data if `setup` has not run."""

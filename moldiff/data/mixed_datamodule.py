@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.batching import SizeBatchSampler
 from moldiff.data.datamodule import MoleculeDataModule, TableSplits
 from moldiff.data.loader import MoleculeLoader
@@ -113,6 +114,12 @@ class MixedDataModule(MoleculeDataModule):
                 "the same vocabulary"
             )
         return TableSplits(self.molecules.train, self.molecules.val, self.molecules.test)
+
+    def recode(self, vocabulary: Vocabulary) -> None:
+        """Both."""
+        super().recode(vocabulary)
+        self.molecules.recode(vocabulary)
+        self.complexes.recode(vocabulary)
 
     def train_dataloader(self) -> MixedLoader:  # type: ignore[override]
         """Both, in turns."""

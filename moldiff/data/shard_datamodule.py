@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.datamodule import MoleculeDataModule, TableSplits
 from moldiff.data.loader import MoleculeLoader
 from moldiff.data.shard_batching import ShardBatchSampler
@@ -60,6 +61,17 @@ class ShardDataModule(MoleculeDataModule):
         cuts = (0, num_train, num_train + self.val_files, len(files))
         parts = [files[a:b] for a, b in pairwise(cuts)]
         return TableSplits(*(ShardedTable(part) if part else [] for part in parts))  # type: ignore[arg-type]
+
+    def recode(self, vocabulary: Vocabulary) -> None:
+        """Files stay as they are.
+
+        Raises:
+            ValueError: if they are of another vocabulary.
+        """
+        if vocabulary != self.vocabulary:
+            raise ValueError(
+                f"{self.path}: got files of {self.vocabulary}; expected {vocabulary}: give write_shards molecules of it"
+            )
 
     @property
     def statistics(self) -> Statistics:

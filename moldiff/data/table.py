@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -204,6 +204,25 @@ class MoleculeTable:
             smiles=[self.smiles[i] for i in rows.tolist()] if self.smiles else (),
             keys=self.keys[rows] if len(self.keys) else self.keys,
             metadata=self.metadata,
+        )
+
+    def recoded(self, vocabulary: Vocabulary) -> MoleculeTable:
+        """The same molecules in the classes of another vocabulary.
+
+        Raises:
+            ValueError: if it lacks an element, charge or bond order that occurs in them.
+        """
+        if vocabulary == self.vocabulary:
+            return self
+        if len(self.bond_types) and self.bond_types.max() >= len(vocabulary.bond_orders):
+            raise ValueError(f"Got bond order {self.bond_types.max()}; expected one of {vocabulary.bond_orders}")
+        numbers = np.array(self.vocabulary.atomic_numbers)[self.atom_types.numpy()]
+        charges = np.array(self.vocabulary.charges)[self.charges.numpy()]
+        return replace(
+            self,
+            vocabulary=vocabulary,
+            atom_types=torch.from_numpy(vocabulary.element_index(numbers).astype(np.int8)),
+            charges=torch.from_numpy(vocabulary.charge_index(charges).astype(np.int8)),
         )
 
     def save(self, path: str | Path) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from moldiff.chem.vocabulary import Vocabulary
 from moldiff.data.batch import MolBatch
+from moldiff.data.datamodule import MoleculeDataModule
 from moldiff.data.pocket_batch import ComplexBatch, PocketBatch
 from moldiff.data.statistics import Statistics
 from moldiff.diffusion.checkpoint import load_weights
@@ -84,8 +85,8 @@ class DiffusionModule(GuardedModule):
             property_dropout: share of the molecules whose properties are all hidden from the network, if it reads any;
                 of the others random ones are shown.
             init_from: bundled model, model folder or checkpoint whose weights a new run starts from (to resume, use
-                --ckpt_path). Weights for properties and (without a pocket encoder) for further blocks may be missing:
-                they begin without effect.
+                --ckpt_path). The data may lack some of the elements and charges that it knows. Weights for properties
+                and (without a pocket encoder) for further blocks may be missing: they begin without effect.
             compile: compile the network's blocks with TorchInductor (needs a C++ compiler; minutes at the start): once
                 with gradients and once without, for padded and for unpadded batches, for one size and for any.
             on_bad_batch: what is done if coordinates, losses or gradients of a batch are no finite numbers: "stop" with
@@ -143,15 +144,10 @@ class DiffusionModule(GuardedModule):
                     "the network is built for the statistics of the data, which are missing: give the trainer a "
                     "MoleculeDataModule as `datamodule`, or call `build(statistics)` before"
                 )
-            self.build(data.statistics)
-            if self.init_from is not None:
-                path = find_model(self.init_from)
-                known = read_statistics(path).vocabulary
-                if known != data.vocabulary:
-                    raise ValueError(
-                        f"init_from: the model at {self.init_from} knows {known}: got data with {data.vocabulary}"
-                    )
-                load_weights(self.denoiser, path, may_lack=self.denoiser.optional)
+            if self.init_from is None:
+                self.build(data.statistics)
+            else:
+                self._go_on_from(self.init_from, data)
         if not self.denoiser.bears_bfloat16 and "bf16" in str(self.trainer.precision):
             warnings.warn(
                 f"coordinates go through the matrix products of this {type(self.denoiser).__name__}, and "
@@ -162,6 +158,26 @@ class DiffusionModule(GuardedModule):
             torch._dynamo.config.recompile_limit = max(32, torch._dynamo.config.recompile_limit)  # see `compile`
             for block in self.denoiser.blocks:
                 block.compile(dynamic=True)
+
+    def _go_on_from(self, model: Path, data: MoleculeDataModule) -> None:
+        """Build for the data in the vocabulary of a model, which may be larger than theirs, with its weights."""
+        path = find_model(model)
+        known, given = read_statistics(path).vocabulary, data.vocabulary
+        try:
+            data.recode(known)
+        except ValueError as error:
+            raise ValueError(
+                f"init_from: the model at {model} knows {known}: got data with {given} ({error}); leave out the "
+                "molecules that it does not know, or start from a model that knows them, or from none"
+            ) from error
+        self.build(data.statistics)
+        assert self.statistics is not None
+        if self.statistics.vocabulary != known:
+            raise ValueError(
+                f"init_from: the model at {model} knows {known}: got a teacher that knows {self.statistics.vocabulary};"
+                " give two of one vocabulary"
+            )
+        load_weights(self.denoiser, path, may_lack=self.denoiser.optional)
 
     def model(self) -> Model:
         """The model as it stands, to draw molecules from it or to save it; it shares the weights.
