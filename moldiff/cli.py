@@ -218,8 +218,9 @@ def improve(
         aim = known_objective(objective, pocket, optimize)
         settings = (generations, num_samples, noise_level, seed, num_steps, batch_size)
         course = generator.optimize(optimize, aim, *settings, site=site, avoid_clashes=avoid_clashes)
-        tqdm.write(f"generation  valid  new  best {objective}  mean of the best {num_samples}")
         for generation in course:
+            if generation.number == 0:  # everything has been checked
+                tqdm.write(f"generation  valid  new  best {objective}  mean of the best {num_samples}")
             best = generation.best[:num_samples]
             mean = sum(candidate.value for candidate in best) / len(best)
             counts = f"{generation.number:10}  {generation.valid:5}  {generation.new:3}"
