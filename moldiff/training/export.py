@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -45,13 +46,23 @@ def export_checkpoint(
     state = read_checkpoint(checkpoint)
     settings = {k: v for k, v in state["hyper_parameters"].items() if not k.startswith("_")}
     averaged = "averaged" if "averaging_state" in state else "raw"
+    epochs = _whole_epochs(state)
     run = (
-        f"Trained for {state.get('global_step')} steps ({state.get('epoch')} whole epochs) on "
+        f"Trained for {state.get('global_step')} steps ({epochs} whole epoch{'' if epochs == 1 else 's'}) on "
         f"{model.statistics.num_molecules} molecules with the elements "
         f"{', '.join(model.statistics.vocabulary.elements)}; {averaged} weights."
     )
     body = yaml.safe_dump(settings, sort_keys=False)
     write_model(model, out, f"{text.rstrip()}\n\n## Training run\n\n{run}\n\n```yaml\n{body}```\n", half)
+
+
+def _whole_epochs(state: dict[str, Any]) -> int:
+    """Epochs that a run has finished; Lightning counts the last one only after the checkpoint at its end is saved."""
+    loop = state["loops"]["fit_loop"]
+    epochs: dict[str, int] = loop["epoch_progress"]["current"]
+    return epochs["processed"] + (
+        epochs["ready"] > epochs["processed"] and loop["epoch_loop.batch_progress"]["is_last_batch"]
+    )
 
 
 def _regressor_of(model: Model, path: Path, trust: bool) -> Regressor:

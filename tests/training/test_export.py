@@ -49,7 +49,7 @@ def assert_same_molecules(first, second):
 def test_folder_holds_weights_config_and_card(exported):
     assert sorted(path.name for path in exported.iterdir()) == ["card.md", "config.yaml", "model.safetensors"]
     card = (exported / "card.md").read_text()
-    assert "Trained for 12 steps" in card
+    assert "Trained for 12 steps (3 whole epochs) on" in card
     assert "100 molecules" in card
     assert "H, C, N, O, F" in card
     assert "averaged weights" in card
@@ -61,6 +61,21 @@ def test_checkpoint_folder_and_saved_folder_give_the_same_molecules(checkpoint, 
     MoleculeGenerator.from_pretrained(exported).save_pretrained(tmp_path / "again")
     assert_same_molecules(samples(tmp_path / "again"), expected)
     assert read_config(tmp_path / "again") == read_config(exported)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--data.init_args.batch_size", "100", "--trainer.max_steps", "3"], "3 steps (3 whole epochs)"),
+        (["--trainer.max_steps", "5"], "5 steps (1 whole epoch)"),
+        (["--trainer.max_steps", "3"], "3 steps (0 whole epochs)"),
+        (["--trainer.max_steps", "-1", "--trainer.max_epochs", "2"], "8 steps (2 whole epochs)"),
+    ],
+)
+def test_card_counts_whole_epochs(run, tmp_path, options, told):
+    run(tmp_path, "fit", *options)
+    export_checkpoint(tmp_path / "checkpoints" / "last.ckpt", tmp_path / "model")
+    assert f"Trained for {told} on" in (tmp_path / "model" / "card.md").read_text()
 
 
 def test_averaged_weights_are_taken(checkpoint, exported):
