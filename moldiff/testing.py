@@ -164,10 +164,20 @@ def check_denoiser(
         for context in (None, previous) if denoiser.self_conditioning else (None,):
             subject = Subject.of(network, batch, t, context, some_properties(network, len(sizes)))
             assert set(subject()) == set(fields), f"got predictions of {sorted(subject())}; expected {sorted(fields)}"
+            _assert_sizes(subject, vocabulary)
             assert_lawful(subject, tolerance)
             assert_depends_on(subject, "noisy pos")
             if network.properties:
                 assert_depends_on(subject, "properties")
+
+
+def _assert_sizes(subject: Subject, vocabulary: Vocabulary) -> None:
+    """Assert that every prediction has an entry for each atom or pair, with as many numbers as there are classes."""
+    classes = (3, len(vocabulary.elements), len(vocabulary.charges), len(vocabulary.bond_orders))
+    widths = dict(zip(FIELDS, classes, strict=True))
+    for name, value in subject().items():
+        expected = (*_entries(subject.mask, subject.roles[name]).shape, widths[name])
+        assert value.shape == expected, f"got {name} of shape {tuple(value.shape)}; expected {expected}"
 
 
 def some_properties(denoiser: Denoiser, count: int) -> Tensor | None:

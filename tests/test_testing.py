@@ -154,6 +154,21 @@ def test_missing_field_is_found() -> None:
         check_denoiser(Silent(VOCABULARY), VOCABULARY)
 
 
+@pytest.mark.parametrize(
+    ("field", "sizes"),
+    [("pos", r"\(4, 7, 2\); expected \(4, 7, 3\)"), ("atom_types", r"\(4, 7, 2\); expected \(4, 7, 3\)"),
+     ("charges", r"\(4, 7, 2\); expected \(4, 7, 3\)"), ("bond_types", r"\(4, 21, 2\); expected \(4, 21, 4\)")],
+)  # fmt: skip
+def test_wrong_number_of_classes_is_found(field: str, sizes: str) -> None:
+    class Short(Small):
+        def forward(self, noisy: MolBatch, t: Tensor, context: Context | None = None) -> Prediction:
+            fields = super().forward(noisy, t, context).present()
+            return Prediction(**{k: v[..., :2] if k == field else v for k, v in fields.items()})
+
+    with pytest.raises(AssertionError, match=f"got {field} of shape {sizes}"):
+        check_denoiser(Short(VOCABULARY), VOCABULARY)
+
+
 def test_denoiser_is_left_as_it_is() -> None:
     network = Small(VOCABULARY)
     check_denoiser(network, VOCABULARY)
