@@ -76,8 +76,8 @@ def main(args: Sequence[str] | None = None) -> None:
         full = "the memory is full (" + str(error).split("\n")[0] + ")"
         sys.stderr.write(f"moldiff {name}: error: {full}: give a smaller batch size, or fewer atoms\n")
         raise SystemExit(2) from error
-    except KeyboardInterrupt:
-        sys.stderr.write(f"\nmoldiff {name}: interrupted\n")
+    except KeyboardInterrupt as error:
+        sys.stderr.write(f"\nmoldiff {name}: {': '.join(filter(None, ('interrupted', str(error))))}\n")
         raise SystemExit(130) from None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -45,7 +46,9 @@ def run_trainer(
 
     Raises:
         FileNotFoundError: if a checkpoint or a data file is missing.
-        ValueError: if a checkpoint cannot be read, or the trainer's settings contradict each other or the machine.
+        ValueError: if a checkpoint cannot be read, or does not fit the model, or the trainer's settings contradict each
+            other or the machine.
+        KeyboardInterrupt: telling what is kept.
     """
     prepare_process()
     logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(_no_advertisement)
@@ -69,6 +72,15 @@ def run_trainer(
             )
         except MisconfigurationException as error:
             raise ValueError(str(error)) from error
+        except RuntimeError as error:
+            if "Error(s) in loading state_dict" not in str(error):
+                raise
+            raise ValueError(_misfit(str(error))) from error
+        except SystemExit as error:
+            if not isinstance(error.__context__, KeyboardInterrupt):
+                raise
+            lost = "nothing is kept of what was done since the last checkpoint" if arguments[0] == "fit" else ""
+            raise KeyboardInterrupt(str(error.__context__) or lost) from None
 
 
 class KeepConfig(SaveConfigCallback):
@@ -154,6 +166,23 @@ def _check_checkpoint(path: Path, known: set[str]) -> None:
     if not isinstance(settings, dict):
         raise ValueError(f"{path}: got hyper_parameters of type {type(settings).__name__}; expected a dictionary")
     check_classes({key: value for key, value in settings.items() if key.split(".")[0] in SPEC_KEYS}, path, known)
+
+
+def _misfit(text: str) -> str:
+    """One line for torch's report on weights that do not fit, which has one for each."""
+    shapes = re.search(r"size mismatch for (\S+): .*?torch\.Size\((.*?)\).*?torch\.Size\((.*?)\)", text)
+    missing = re.search(r'Missing key\(s\) in state_dict: "(.*?)"', text)
+    further = re.search(r'Unexpected key\(s\) in state_dict: "(.*?)"', text)
+    if shapes:
+        found = f"got {shapes[1]} of shape {shapes[2]}; expected {shapes[3]}"
+    elif missing:
+        found = f"got no {missing[1]}, which the model has"
+    else:
+        found = f"got {further[1]}, which the model does not have" if further else "got other weights"
+    return (
+        f"the weights in the checkpoint do not fit the model: {found}: give the model's settings of that run, or train "
+        "anew without --ckpt_path, with the checkpoints in another folder"
+    )
 
 
 def _no_advertisement(record: logging.LogRecord) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import cached_property
 from typing import Any
 
 import pytorch_lightning as pl
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from moldiff.training.bad_batches import BadBatches, fault_of_gradients
+from moldiff.training.interruption import Interruption, ending
 from moldiff.training.schedule import save_at_the_end
 
 
@@ -35,7 +37,24 @@ class GuardedModule(pl.LightningModule):
             self.bad_batches.handle(fault, self.global_step, weights)
             optimizer.zero_grad()
 
+    @cached_property
+    def interruption(self) -> Interruption:
+        """Whether the user wants to stop."""
+        return Interruption()
+
+    def on_train_start(self) -> None:
+        """From the first step on, Ctrl-C waits for the end of a step."""
+        self.interruption.listen()
+
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Save the last checkpoint once more when the training ends, before averaged weights replace the others."""
+        """Save the last checkpoint once more when the training ends, before averaged weights replace the others.
+
+        Raises:
+            KeyboardInterrupt: if the user wants to stop, in all processes after the same step.
+        """
         self.bad_batches.next()
-        save_at_the_end(self.trainer)
+        whole = not self.trainer.fit_loop._should_accumulate()
+        interrupted = whole and self.trainer.strategy.reduce_boolean_decision(self.interruption.asked, all=False)
+        save_at_the_end(self.trainer, interrupted)
+        if interrupted:
+            raise KeyboardInterrupt(ending(self.trainer))

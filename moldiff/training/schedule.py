@@ -48,10 +48,10 @@ def optimizers(
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
 
 
-def save_at_the_end(trainer: pl.Trainer) -> None:
+def save_at_the_end(trainer: pl.Trainer, interrupted: bool) -> None:
     """Save the last checkpoint once more when the training ends, before averaged weights replace the others."""
     last_epoch = trainer.is_last_batch and trainer.current_epoch + 1 == trainer.max_epochs
-    if last_epoch or trainer.should_stop or trainer.global_step == trainer.max_steps:
+    if interrupted or last_epoch or trainer.should_stop or trainer.global_step == trainer.max_steps:
         for callback in trainer.checkpoint_callbacks:
             if isinstance(callback, ModelCheckpoint) and callback.save_last:
                 callback._save_last_checkpoint(trainer, callback._monitor_candidates(trainer))

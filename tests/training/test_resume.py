@@ -1,6 +1,10 @@
 """An interrupted run that goes on equals an uninterrupted one."""
 
+import re
+import shutil
+import signal
 from functools import partial
+from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
@@ -156,3 +160,57 @@ def test_rate_of_both_parts_follows_the_schedule(trained):
     factor = (12 - 10) / (0.5 * 12)
     rates = [group["lr"] for part in saved["optimizer_states"][0]["parts"] for group in part["param_groups"]]
     assert rates == pytest.approx([2e-3 * factor, 1e-3 * factor])
+
+
+def interrupt_at(monkeypatch, step, command):
+    """Ctrl-C in the middle of the training step after so many."""
+    training_step = DiffusionModule.training_step
+
+    def interrupted(self, batch, batch_idx):
+        if self.global_step == step:
+            command()
+        return training_step(self, batch, batch_idx)
+
+    monkeypatch.setattr(DiffusionModule, "training_step", interrupted)
+    return training_step
+
+
+def test_ctrl_c_keeps_the_running_step(whole, run, seen, tmp_path, monkeypatch, capfd):
+    checkpoints, batches = whole
+    asked = []  # one Ctrl-C, in the first of the two batches of the step
+    handler = signal.getsignal(signal.SIGINT)
+    press = lambda: asked or (asked.append(1), signal.raise_signal(signal.SIGINT))  # noqa: E731
+    training_step = interrupt_at(monkeypatch, 2, press)
+    with pytest.raises(SystemExit, match="130"):
+        run(tmp_path, "fit")
+    assert signal.getsignal(signal.SIGINT) is handler
+    last = Path("checkpoints") / "last.ckpt"
+    assert f"3 steps are kept in {last}: --ckpt_path last" in capfd.readouterr().err.splitlines()[-1]
+    assert read(tmp_path / last)["global_step"] == 3
+    monkeypatch.setattr(DiffusionModule, "training_step", training_step)
+    run(tmp_path, "fit", "--ckpt_path", "last")
+    assert seen == batches
+    assert_same(tmp_path / last, checkpoints / "last.ckpt")
+
+
+@pytest.mark.parametrize("options", [[], ["--trainer.callbacks", "[]"]])
+def test_what_ctrl_c_loses_is_told(run, tmp_path, monkeypatch, capfd, options):
+    """The second one stops at once; without a checkpoint nothing can be kept."""
+    interrupt_at(monkeypatch, 2, lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(SystemExit, match="130"):
+        run(tmp_path, "fit", "--trainer.accumulate_grad_batches", "1" if options else "2", *options)
+    assert "nothing is kept" in capfd.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "checkpoints" / "last.ckpt").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "found"),
+    [("width", "32", r"got \S+ of shape \[.*16.*\]; expected \[.*32.*\]"), ("num_blocks", "3", "got no .*blocks.2"),
+     ("num_blocks", "1", "got .*blocks.1.*does not have")],
+)  # fmt: skip
+def test_resumed_with_another_network(trained, run, tmp_path, capsys, option, value, found):
+    shutil.copytree(trained / "checkpoints", tmp_path / "checkpoints")
+    with pytest.raises(SystemExit, match="2"):
+        run(tmp_path, "fit", "--ckpt_path", "last", f"--model.denoiser.init_args.{option}", value)
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert re.match(f"moldiff fit: error: the weights in the checkpoint do not fit the model: {found}", line)
