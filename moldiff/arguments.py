@@ -33,7 +33,7 @@ def call(name: str, function: Callable[..., Any], arguments: list[str]) -> None:
     for switch, text in switches.items():
         parser.add_argument(f"--{switch}", action="store_true", help=text)
     given = [argument.split("=")[0] for argument in arguments]
-    for option in dict.fromkeys(given):
-        if given.count(option) > 1 and option.removeprefix("--") in {*function.__annotations__} - {*repeated}:
+    for option in (f"--{name}" for name in _REPEATED.keys() - repeated.keys()):  # of others the last one counts
+        if given.count(option) > 1:
             parser.error(f"{option} is given {given.count(option)} times; expected once")
     function(**vars(parser.parse_args(arguments)))

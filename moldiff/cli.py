@@ -204,7 +204,7 @@ def improve(
     """
     from tqdm import tqdm
 
-    from moldiff.chem.files import MoleculeWriter
+    from moldiff.chem.files import MoleculeWriter, read_molecules
     from moldiff.diffusion.process_settings import prepare_process
     from moldiff.generator import MoleculeGenerator
     from moldiff.metrics.objectives import objective as known_objective
@@ -214,19 +214,30 @@ def improve(
     prepare_process()
     with MoleculeWriter(out, overwrite) as writer:
         generator = MoleculeGenerator.from_pretrained(model, device, precision)
-        site = generator.site(pocket, optimize) if pocket else None
-        aim = known_objective(objective, pocket, optimize)
+        if (start := read_molecules(optimize)[0]) is None:
+            raise ValueError(f"the first record of {optimize} cannot be read; give an .sdf file with a valid molecule")
+        site = generator.site(pocket, start) if pocket else None
+        aim = known_objective(objective, pocket, start)
         settings = (generations, num_samples, noise_level, seed, num_steps, batch_size)
         course = generator.optimize(optimize, aim, *settings, site=site, avoid_clashes=avoid_clashes)
-        for generation in course:
-            if generation.number == 0:  # everything has been checked
-                tqdm.write(f"generation  valid  new  best {objective}  mean of the best {num_samples}")
-            best = generation.best[:num_samples]
-            mean = sum(candidate.value for candidate in best) / len(best)
-            counts = f"{generation.number:10}  {generation.valid:5}  {generation.new:3}"
-            tqdm.write(f"{counts}  {best[0].value:{5 + len(objective)}.3f}  {mean:.3f}")
+        best: Sequence[Any] = ()
+        stopped = False
+        try:
+            for generation in course:
+                if generation.number == 0:  # everything has been checked
+                    tqdm.write(f"generation  valid  new  best {objective}  mean of the best {num_samples}")
+                best = generation.best[:num_samples]
+                values = [candidate.value for candidate in best]
+                counts = f"{generation.number:10}  {generation.valid:5}  {generation.new:3}"
+                tqdm.write(f"{counts}  {values[0]:{5 + len(objective)}.3f}  {sum(values) / len(values):.3f}")
+        except KeyboardInterrupt:
+            if not best:
+                raise
+            stopped = True
         for candidate in best:
             writer.write(candidate.mol)
+    if stopped:
+        raise KeyboardInterrupt(f"{len(best)} molecules written to {out}, the best of the generations that are done")
     sys.stdout.write(f"{len(best)} molecules written to {out}, the best first\n")
 
 
@@ -283,7 +294,7 @@ def relax(molecules: Path, out: Path, pocket: Path | None = None, overwrite: boo
     Args:
         molecules: a .sdf or .sdf.gz file with bonds and coordinates; hydrogens may be missing, as in designs.
         out: .sdf or .xyz file for all records, with `moldiff_relaxed` (1; 0 where it failed) and how far atoms moved.
-        pocket: .pdb or .cif file of a protein; the molecules keep their places in it, and clashes are mended.
+        pocket: .pdb or .cif file of a protein; the molecules keep their places in it, and clashes get fewer.
         overwrite: replace `out` if it exists.
     """
     from moldiff.chem.relax_command import run_relax

@@ -229,6 +229,7 @@ def test_impossible_samples(model, work, capsys, options, message):
 def test_required_options(capsys):
     twice = ("--molecules", "a.sdf", "--molecules=b.sdf")
     assert "--molecules is given 2 times; expected once" in error_of(capsys, "evaluate", *twice)
+    assert "none.sdf: no such" in error_of(capsys, "evaluate", "--molecules", "none.sdf", "--pocket", "none.sdf")
     assert "num_samples, out" in error_of(capsys, "sample")
     assert "molecules" in error_of(capsys, "evaluate")
     assert "model.denoiser" in error_of(capsys, "fit")

@@ -1,5 +1,6 @@
 """MoleculeGenerator: what a molecule depends on, what is written, and what is refused."""
 
+import contextlib
 import dataclasses
 import re
 from collections import Counter
@@ -17,6 +18,7 @@ from moldiff.chem.files import read_molecules
 from moldiff.cli import main
 from moldiff.diffusion import CategoricalProcess, EulerSampler, GaussianProcess
 from moldiff.diffusion.generate import check_integers
+from moldiff.diffusion.guides import RadiusOfGyration
 from moldiff.diffusion.steering import Steering
 from moldiff.generator import Samples
 from moldiff.models import EquivariantGraphTransformer
@@ -269,6 +271,28 @@ def test_unknown_conditions_of_other_calls(generator, samples):
         generator.trajectory(noise=0.3)
     with pytest.raises(TypeError, match=message):
         next(generator.optimize(ligand, "qed", noise=0.3, progress=False))
+
+
+def test_guides_come_in_any_row(generator):
+    pull = RadiusOfGyration(3.0)
+    listed, one_by_one = (
+        generator.sample(2, progress=False, guides=guides).arrays for guides in ([pull], (guide for guide in [pull]))
+    )
+    assert_same(listed, one_by_one)
+
+
+@pytest.mark.parametrize("call", ["sample", "trajectory", "optimize"])
+def test_all_calls_check_their_numbers(generator, samples, monkeypatch, call):
+    seen = []
+    for module in ("generate", "optimisation"):
+        monkeypatch.setattr(f"moldiff.diffusion.{module}.check_integers", lambda **values: seen.append(values))
+    ligand = next(m for m in samples.mols if m)
+    if call == "optimize":
+        with contextlib.suppress(ValueError):  # of the molecule
+            next(generator.optimize(ligand, "qed", seed=5, progress=False))
+    else:
+        getattr(generator, call)(1, seed=5)
+    assert seen[0]["seed"] == 5
 
 
 @pytest.mark.parametrize("seed", [1.5, None, "1", torch.tensor(0.5)])

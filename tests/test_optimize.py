@@ -1,5 +1,6 @@
 """Improving a molecule: what is kept, what is chosen, what is told, in a pocket and without."""
 
+import itertools
 from functools import partial
 from pathlib import Path
 
@@ -188,6 +189,38 @@ def test_command(butanol, tmp_path, monkeypatch, capsys):
     assert {mol.GetProp("moldiff_objective") for mol in mols} == {"sa"}
     assert {mol.GetIntProp("moldiff_generation") for mol in mols} <= {0, 1}
     assert "best.sdf exists" in error_of(capsys, *common)
+
+
+def test_ctrl_c_keeps_the_generations_that_are_done(butanol, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Chem.MolToMolFile(butanol, "start.sdf")
+    optimize = MoleculeGenerator.optimize
+
+    def interrupted(self, *args, **conditions):
+        yield from itertools.islice(optimize(self, *args, **conditions), 2)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(MoleculeGenerator, "optimize", interrupted)
+    with pytest.raises(SystemExit, match="130"):
+        main(
+            [
+                "sample",
+                "--optimize",
+                "start.sdf",
+                "--objective",
+                "sa",
+                "--out",
+                "best.sdf",
+                "--num_samples",
+                "4",
+                "--num_steps",
+                "4",
+            ]
+        )
+    mols = read_molecules("best.sdf")
+    assert mols
+    told = f"{len(mols)} molecules written to best.sdf, the best of the generations that are done"
+    assert told in capsys.readouterr().err
 
 
 def test_help_names_the_options(capsys):

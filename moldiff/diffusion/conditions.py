@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TypedDict
@@ -24,7 +24,7 @@ from moldiff.diffusion.model import Model
 from moldiff.diffusion.placement import PlacedProcess
 from moldiff.diffusion.properties import Asked, target_of, targets
 from moldiff.diffusion.sampler import MoleculeProcess, Sampler
-from moldiff.diffusion.site import AROUND_LIGAND, Site
+from moldiff.diffusion.site import AROUND_CENTRE, Site
 from moldiff.diffusion.steering import PROPERTIES, Steering
 from moldiff.models.denoiser import FIELDS, Context, Denoiser, EncodedProperties
 
@@ -92,7 +92,7 @@ def dress(model: Model, conditions: Conditions, num_samples: int = 1) -> Dressed
     _check_kinds(conditions)
     site, fixed = conditions.get("site"), conditions.get("fixed")
     process: MoleculeProcess = model.process
-    guides = [*(conditions.get("guides") or ()), *_clash_guide(model, conditions)]
+    guides = [*_own_guides(conditions), *_clash_guide(model, conditions)]
     device = next(model.denoiser.parameters()).device
     if isinstance(model.process, LatentProcess):
         if guides or fixed is not None or site is not None:
@@ -133,15 +133,12 @@ def _check_kinds(conditions: Conditions) -> None:
         kind = _MADE_BY.get(name)
         if value is not None and kind is not None and not isinstance(value, kind[0]):
             raise TypeError(f"{name} must be what {kind[1]} gives: got {value!r}")
-    guides = conditions.get("guides")
-    if guides is not None and not (isinstance(guides, Sequence) and all(callable(guide) for guide in guides)):
-        raise TypeError(f"guides must be a list of functions: got {guides!r}")
 
 
 def _check_place(fixed: FixedAtoms, site: Site) -> None:
     """Whether fixed atoms are in the pocket: they keep their place."""
     gaps = torch.cdist(fixed.atoms.pos[0], torch.as_tensor(site.atoms.positions, dtype=torch.float32))
-    if gaps.min() > AROUND_LIGAND:
+    if gaps.min() > AROUND_CENTRE:
         raise ValueError(
             f"the fixed atoms are {gaps.min():.1f} Å away from the pocket, and keep their place: give them in the "
             "frame of the protein"
@@ -199,6 +196,14 @@ def _check_regressor(model: Model, conditions: Conditions) -> None:
             f"{', '.join(asked) or 'none'}; expected some of {', '.join(known) or '(it has no regressor)'}, as with "
             "qm9_conditional (your own: export it with a regressor)"
         )
+
+
+def _own_guides(conditions: Conditions) -> list[Guide]:
+    guides = conditions.get("guides")
+    found = list(guides or ()) if isinstance(guides, Iterable | None) else [None]
+    if not all(callable(guide) for guide in found):
+        raise TypeError(f"guides must be a list of functions: got {guides!r}")
+    return found
 
 
 def _clash_guide(model: Model, conditions: Conditions) -> list[Guide]:

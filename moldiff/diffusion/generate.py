@@ -122,6 +122,7 @@ def trace(
     Raises:
         ValueError: if the molecule is steered: its way is not one.
     """
+    check_integers(index=index, seed=seed, num_steps=model.num_steps if num_steps is None else num_steps)
     if index < 0:
         raise ValueError(f"index must be at least 0: got {index}")
     if conditions.get("steering") is not None:

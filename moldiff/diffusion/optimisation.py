@@ -18,6 +18,7 @@ from moldiff.chem.arrays import MoleculeArrays
 from moldiff.data.batch import MolBatch
 from moldiff.data.molecules import to_arrays
 from moldiff.diffusion.conditions import Conditions, Dressed, dress
+from moldiff.diffusion.generate import check_integers
 from moldiff.diffusion.model import Model
 from moldiff.diffusion.noise import MoleculeNoise
 from moldiff.diffusion.sampler import Start
@@ -70,7 +71,9 @@ def optimise(
 
     Molecule i depends on the model, the seed, i, the settings and its parent only.
     """
-    for name, value in (("generations", generations), ("population", population), ("batch_size", batch_size)):
+    sizes = {"generations": generations, "population": population, "batch_size": batch_size}
+    check_integers(**sizes, seed=seed, num_steps=model.num_steps if num_steps is None else num_steps)
+    for name, value in sizes.items():
         if value < 1:
             raise ValueError(f"{name} must be at least 1: got {value}")
     if not 0 < noise_level < 1:

@@ -180,8 +180,8 @@ def _misfit(text: str) -> str:
     else:
         found = f"got {further[1]}, which the model does not have" if further else "got other weights"
     return (
-        f"the weights in the checkpoint do not fit the model: {found}: give the model's settings of that run, or train "
-        "anew without --ckpt_path, with the checkpoints in another folder"
+        f"the weights in the checkpoint do not fit the model: {found}: give the settings that the model was trained "
+        "with, or leave out --ckpt_path and train anew, with the checkpoints in another folder"
     )
 
 

@@ -139,12 +139,18 @@ class DistillationModule(DiffusionModule):
         """Keep the molecules that are underway, too."""
         super().on_save_checkpoint(checkpoint)
         underway = {place: here.to_dict() for place, here in self.underway.items()}
-        checkpoint["underway"] = {"turn": self.turn, "molecules": underway}
+        checkpoint["underway"] = {"turn": self.turn, "times": self.sampler.grid(self.num_steps), "molecules": underway}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on with the molecules that were underway; those of further devices are not kept, and set out anew."""
+        """Go on with the molecules that were underway, if steps are as they were.
+
+        Those of further devices are not kept, and set out anew.
+        """
         super().on_load_checkpoint(checkpoint)
-        if self._trainer is not None and self.global_rank == 0 and (known := checkpoint.get("underway")):
+        known = checkpoint.get("underway")
+        if self._trainer is None or self.global_rank or known is None:
+            return
+        if torch.equal(known["times"].cpu(), self.sampler.grid(self.num_steps)):
             self.turn = known["turn"]
             self.underway = {place: Underway.from_dict(here) for place, here in known["molecules"].items()}
 

@@ -58,3 +58,12 @@ class GuardedModule(pl.LightningModule):
         save_at_the_end(self.trainer, interrupted)
         if interrupted:
             raise KeyboardInterrupt(ending(self.trainer))
+
+    def on_train_end(self) -> None:
+        """Where Ctrl-C came after the last step, in a validation, the training is done, and what comes next is not.
+
+        Raises:
+            KeyboardInterrupt: if the user wants to stop.
+        """
+        if self.interruption.asked:
+            raise KeyboardInterrupt(ending(self.trainer))

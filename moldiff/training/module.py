@@ -163,6 +163,11 @@ class DiffusionModule(GuardedModule):
         """Build for the data in the vocabulary of a model, which may be larger than theirs, with its weights."""
         path = find_model(model)
         known, given = read_statistics(path).vocabulary, data.vocabulary
+        if known.hydrogens != given.hydrogens:
+            raise ValueError(
+                f"init_from: the model at {model} knows {known}: got data with {given}: molecules of both must have "
+                "their hydrogens, or of neither"
+            )
         try:
             data.recode(known)
         except ValueError as error:

@@ -204,6 +204,17 @@ def test_distilled_resumed_and_drawn(distill: Distill, monkeypatch: pytest.Monke
     assert {mol.GetProp("moldiff_num_steps") for mol in read_molecules("new.sdf")} == {"2"}
 
 
+def test_molecules_underway_to_other_times_are_left(distill: Distill, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They go on where the student's steps are as they were; two batches make a training step."""
+    monkeypatch.chdir(distill("--trainer.max_steps", "4"))
+    first, turns = Path("checkpoints", "last.ckpt").read_bytes(), []
+    for options in ((), ("--model.sampler", "EulerSampler", "--model.sampler.grid", "UniformGrid")):
+        Path("checkpoints", "last.ckpt").write_bytes(first)
+        main(["distill", "--config", "fast.yaml", "--trainer.max_steps", "6", "--ckpt_path", "last", *options])
+        turns.append(torch.load(Path("checkpoints", "last.ckpt"), weights_only=True)["underway"]["turn"])
+    assert turns[1] == 4 < turns[0]
+
+
 def test_a_small_student_of_a_large_teacher(distill: Distill, run: Run, tmp_path: Path) -> None:
     run(tmp_path, "fit", "--model.denoiser.init_args.num_blocks", "1", "--trainer.max_steps", "2")
     small = str(tmp_path / "checkpoints" / "last.ckpt")

@@ -11,10 +11,13 @@ from rdkit import Chem
 
 from moldiff.chem.vocabulary import Vocabulary
 from moldiff.cli import main
-from moldiff.data import MixedDataModule, SDFDataModule
+from moldiff.data import ComplexDataModule, MixedDataModule, SDFDataModule
 from moldiff.data.shard_datamodule import ShardDataModule
 from moldiff.data.shards import write_shards
+from moldiff.diffusion import GaussianProcess
 from moldiff.diffusion.model import read_model
+from moldiff.models import EquivariantGraphTransformer
+from moldiff.training import DiffusionModule
 
 FEW = ("--data.batch_size", "4", "--trainer.max_steps", "2", "--trainer.accelerator", "cpu")
 LOGGED = ("--trainer.log_every_n_steps", "1", "--trainer.check_val_every_n_epoch", "1")
@@ -102,3 +105,11 @@ def test_molecules_that_the_model_does_not_know(
     with pytest.raises(SystemExit):
         main(["fit", *options, "--model.init_from", "qm9"])
     assert "leave out the molecules that it does not know, or start from a model that knows" in capsys.readouterr().err
+
+
+def test_heavy_atoms_are_no_molecules_with_hydrogens() -> None:
+    """Both vocabularies may fit; what is drawn would be read as radicals."""
+    data = ComplexDataModule(Path(__file__).parents[1] / "fixtures" / "pockets", batch_size=1)
+    module = DiffusionModule(EquivariantGraphTransformer, {"pos": GaussianProcess()}, init_from=Path("qm9"))
+    with pytest.raises(ValueError, match="molecules of both must have their hydrogens, or of neither"):
+        module._go_on_from(Path("qm9"), data)

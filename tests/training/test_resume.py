@@ -177,9 +177,9 @@ def interrupt_at(monkeypatch, step, command):
 
 def test_ctrl_c_keeps_the_running_step(whole, run, seen, tmp_path, monkeypatch, capfd):
     checkpoints, batches = whole
-    asked = []  # one Ctrl-C, in the first of the two batches of the step
+    asked = []  # one Ctrl-C, in the first of the two batches of the step; passed on by another program, it comes twice
     handler = signal.getsignal(signal.SIGINT)
-    press = lambda: asked or (asked.append(1), signal.raise_signal(signal.SIGINT))  # noqa: E731
+    press = lambda: asked or (asked.append(1), *map(signal.raise_signal, 2 * [signal.SIGINT]))  # noqa: E731
     training_step = interrupt_at(monkeypatch, 2, press)
     with pytest.raises(SystemExit, match="130"):
         run(tmp_path, "fit")
@@ -196,6 +196,7 @@ def test_ctrl_c_keeps_the_running_step(whole, run, seen, tmp_path, monkeypatch, 
 @pytest.mark.parametrize("options", [[], ["--trainer.callbacks", "[]"]])
 def test_what_ctrl_c_loses_is_told(run, tmp_path, monkeypatch, capfd, options):
     """The second one stops at once; without a checkpoint nothing can be kept."""
+    monkeypatch.setattr("moldiff.training.interruption.TOGETHER", 0.0)
     interrupt_at(monkeypatch, 2, lambda: signal.raise_signal(signal.SIGINT))
     with pytest.raises(SystemExit, match="130"):
         run(tmp_path, "fit", "--trainer.accumulate_grad_batches", "1" if options else "2", *options)
