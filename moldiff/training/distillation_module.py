@@ -33,9 +33,7 @@ from moldiff.training.bad_batches import OnBadBatch, fault_of_data
 from moldiff.training.module import DiffusionModule
 from moldiff.training.underway import Underway
 
-UNDERWAY = (
-    4  # batches at each step; a batch holds molecules of about one size, and fewer would teach few sizes at a time
-)
+UNDERWAY = 4  # batches at each step: a batch holds molecules of about one size, and several sizes are to be taught
 
 
 class DistillationModule(DiffusionModule):
