@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,12 @@ from tqdm import tqdm
 
 from moldiff import MoleculeGenerator
 from moldiff.chem.files import read_molecules
-from moldiff.chem.force_field import relax
-from moldiff.chem.protein_files import read_pocket
+from moldiff.chem.relax_command import run_relax
 from moldiff.data.complex_folder import FOLDER, LIGAND, POCKET
 from moldiff.data.complexes import read_index
 from moldiff.metrics.pocket import PocketReport, PocketSummary, evaluate_pocket, read_protein
 from moldiff.metrics.pocket.report import Summary
+from moldiff.metrics.pocket.settle import vina_minimiser
 from moldiff.metrics.pocket.validity import sanitized
 from moldiff.metrics.pocket.vina import VinaPocket
 
@@ -41,15 +42,11 @@ def draw(generator: MoleculeGenerator, entry: Path, out: Path, args: argparse.Na
     return time.perf_counter() - start
 
 
-def relaxed(mols: list[Chem.Mol | None], entry: Path) -> list[Chem.Mol | None]:
-    """The molecules as `moldiff relax` writes them; those that cannot be relaxed as they are."""
-    pocket, out = read_pocket(entry / POCKET), []
-    for mol in mols:
-        try:
-            out.append(None if mol is None else relax(mol, pocket).mol)
-        except ValueError:
-            out.append(mol)
-    return out
+def relaxed(designs: Path, entry: Path, vina: bool) -> list[Chem.Mol | None]:
+    """The molecules of a file as `moldiff relax` writes them: what cannot be relaxed is as it was."""
+    out = designs.with_suffix(".relaxed.sdf")
+    run_relax(designs, out, entry / POCKET, True, partial(vina_minimiser, pocket=entry / POCKET) if vina else None)
+    return read_molecules(out)
 
 
 def elsewhere(mols: list[Chem.Mol | None], here: Path, there: Path) -> list[float | None]:
@@ -124,6 +121,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--whole", action="store_true", help="strain and PoseBusters' internal energy, too")
     parser.add_argument("--relax", action="store_true", help="score the molecules as `moldiff relax` mends them")
+    parser.add_argument("--vina", action="store_true", help="with --relax: as `moldiff relax --vina` does it")
     parser.add_argument("--dock", action="store_true", help="by Vina, too: half a minute for each molecule and ligand")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
@@ -136,7 +134,7 @@ def main() -> None:
         entry, before = (args.folder / FOLDER / names[k] for k in (place, place - 1))
         designs, report, more = (args.out / f"{name}{ending}" for ending in (".sdf", ".json", ".more.json"))
         seconds = None if designs.exists() else draw(generator, entry, designs, args)
-        mols = relaxed(read_molecules(designs), entry) if args.relax else read_molecules(designs)
+        mols = relaxed(designs, entry, args.vina) if args.relax else read_molecules(designs)
         if not report.exists():
             known = read_molecules(entry / LIGAND)
             evaluate_pocket(mols, entry / POCKET, known, dock=args.dock, fast=not args.whole).write_json(report)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from moldiff import __version__
 from moldiff.arguments import call
 
 HELP = """usage: moldiff COMMAND [options]
@@ -41,9 +42,7 @@ def main(args: Sequence[str] | None = None) -> None:
         sys.stdout.write(HELP)
         return
     if arguments[0] == "--version":
-        import moldiff
-
-        sys.stdout.write(f"moldiff {moldiff.__version__}\n")
+        sys.stdout.write(f"moldiff {__version__}\n")
         return
     commands: dict[str, Callable[..., Any]] = {
         "sample": sample,
@@ -185,7 +184,7 @@ def improve(
     The number of atoms stays as it is. The best molecules of all generations are written, the best first.
 
     Args:
-        optimize: .sdf file of the molecule, in the frame of the pocket if there is one.
+        optimize: .sdf file of one molecule, in the frame of the pocket if there is one.
         objective: qed (drug-likeness, rises), sa (synthetic accessibility from 0, hard, to 1, easy, rises), or vina
             (kcal/mol after a local minimisation in the pocket, falls; extra `docking`).
         out: file to write, .sdf or .xyz by its ending.
@@ -204,7 +203,7 @@ def improve(
     """
     from tqdm import tqdm
 
-    from moldiff.chem.files import MoleculeWriter, read_molecules
+    from moldiff.chem.files import MoleculeWriter, read_molecule
     from moldiff.diffusion.process_settings import prepare_process
     from moldiff.generator import MoleculeGenerator
     from moldiff.metrics.objectives import objective as known_objective
@@ -214,8 +213,7 @@ def improve(
     prepare_process()
     with MoleculeWriter(out, overwrite) as writer:
         generator = MoleculeGenerator.from_pretrained(model, device, precision)
-        if (start := read_molecules(optimize)[0]) is None:
-            raise ValueError(f"the first record of {optimize} cannot be read; give an .sdf file with a valid molecule")
+        start = read_molecule(optimize)
         site = generator.site(pocket, start) if pocket else None
         aim = known_objective(objective, pocket, start)
         settings = (generations, num_samples, noise_level, seed, num_steps, batch_size)
@@ -288,18 +286,20 @@ def evaluate(
     run_evaluate(molecules, reference, out, overwrite, groups, bonds, workers)
 
 
-def relax(molecules: Path, out: Path, pocket: Path | None = None, overwrite: bool = False) -> None:
+def relax(molecules: Path, out: Path, pocket: Path | None = None, vina: bool = False, overwrite: bool = False) -> None:
     """Mend the geometry of the molecules of a file by a force field (MMFF94s, or UFF), alone or in a pocket.
 
     Args:
         molecules: a .sdf or .sdf.gz file with bonds and coordinates; hydrogens may be missing, as in designs.
         out: .sdf or .xyz file for all records, with `moldiff_relaxed` (1; 0 where it failed) and how far atoms moved.
         pocket: .pdb or .cif file of a protein; the molecules keep their places in it, and clashes get fewer.
+        vina: with `pocket` (.pdb), move them to the next minimum of AutoDock Vina's energy, too.
         overwrite: replace `out` if it exists.
     """
     from moldiff.chem.relax_command import run_relax
+    from moldiff.metrics.pocket.settle import vina_minimiser
 
-    run_relax(molecules, out, pocket, overwrite)
+    run_relax(molecules, out, pocket, overwrite, (lambda mols: vina_minimiser(mols, pocket)) if vina else None)
 
 
 def report(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Unpack
@@ -15,8 +14,8 @@ import torch
 from rdkit import Chem, rdBase
 from tqdm import tqdm
 
-from moldiff.chem.arrays import MoleculeArrays, from_mol, sanitized, to_mol
-from moldiff.chem.files import MoleculeWriter, read_molecules
+from moldiff.chem.arrays import MoleculeArrays, from_mol, sanitized
+from moldiff.chem.files import MoleculeWriter, read_molecule
 from moldiff.chem.pocket import Pocket
 from moldiff.chem.smiles import canonical_smiles
 from moldiff.chem.trajectory import Trajectory
@@ -29,13 +28,9 @@ from moldiff.diffusion.optimisation import Candidate, Generation, optimise
 from moldiff.diffusion.part import ALL, Part
 from moldiff.diffusion.precision import Precision, use_bfloat16
 from moldiff.diffusion.site import Site, find_site
-from moldiff.metrics.evaluation import evaluate
-from moldiff.metrics.groups import DEFAULT_METRICS
-from moldiff.metrics.hydrogens import FILLED, filled
 from moldiff.metrics.objectives import Objective
 from moldiff.metrics.objectives import objective as find_objective
-from moldiff.metrics.report import Report
-from moldiff.metrics.strict import strict_verdict
+from moldiff.samples import Samples, record
 
 
 class MoleculeGenerator:
@@ -162,7 +157,7 @@ class MoleculeGenerator:
         number of atoms stays as it is.
 
         Args:
-            ligand: a molecule with coordinates, or its .sdf file (the first record); with its hydrogens, if the model
+            ligand: a molecule with coordinates, or its .sdf file; with its hydrogens, if the model
                 makes them.
             objective: "qed", "sa", or what `moldiff.metrics.objectives.objective` gives, or one of your own.
             generations: rounds of drawing and choosing.
@@ -308,11 +303,11 @@ def _one_ahead(futures: Iterable[Future[int]]) -> Iterator[Future[int]]:
 
 def _read(ligand: str | Path | Chem.Mol, hydrogens: bool) -> MoleculeArrays:
     """A molecule as the model sees it."""
-    mol = ligand if isinstance(ligand, Chem.Mol) else read_molecules(ligand)[0]
+    mol = ligand if isinstance(ligand, Chem.Mol) else read_molecule(ligand)
     with rdBase.BlockLogs():
-        clean = None if mol is None else sanitized(mol)
+        clean = sanitized(mol)
     if clean is None:
-        raise ValueError(f"the first record of {ligand} cannot be read; give an .sdf file with a valid molecule")
+        raise ValueError(f"{ligand}: RDKit rejects the molecule; expected a valid one")
     return from_mol(clean, hydrogens)
 
 
@@ -326,75 +321,3 @@ def _usable_device(name: str) -> torch.device:
             f"device {name!r} cannot be used ({reason}): give cpu, or cuda where there is a GPU"
         ) from error
     return device
-
-
-@dataclass(frozen=True)
-class Samples:
-    """The molecules of one call of `MoleculeGenerator.sample`, in the order of their indices."""
-
-    arrays: tuple[MoleculeArrays, ...]
-    seed: int
-    num_steps: int
-    model: str
-    hydrogens: bool = True  # whether they are atoms; if not, they are implicit
-    num_fixed: int = 0  # the first so many atoms of each were given
-    notes: tuple[Mapping[str, str], ...] = ()  # what each was asked to be, and what is known of it; written to files
-
-    @cached_property
-    def raw(self) -> list[Chem.Mol]:
-        """All molecules as drawn, not sanitized, with the properties that are written to files."""
-        common = (self.seed, self.num_steps, self.model, self.hydrogens, self.num_fixed)
-        notes = self.notes or ({},) * len(self.arrays)
-        return [record(arrays, i, *common, notes[i]) for i, arrays in enumerate(self.arrays)]
-
-    @cached_property
-    def mols(self) -> list[Chem.Mol | None]:
-        """Sanitized molecules with conformers; None where RDKit refuses one."""
-        with rdBase.BlockLogs():
-            return [sanitized(mol) if mol.GetNumAtoms() else None for mol in self.raw]
-
-    def __len__(self) -> int:
-        """Number of requested molecules."""
-        return len(self.arrays)
-
-    def to_sdf(self, path: str | Path, overwrite: bool = False) -> Path:
-        """Write all molecules, invalid ones too, to a .sdf or .xyz file (by its ending)."""
-        with MoleculeWriter(path, overwrite) as writer:
-            for mol in self.raw:
-                writer.write(mol)
-        return Path(path)
-
-    def report(self, reference: str | None = "qm9", metrics: Sequence[str] = DEFAULT_METRICS) -> Report:
-        """Scores of all molecules, see `moldiff.evaluate`; with hydrogens, and a note, if they were drawn without."""
-        mols, added = (self.raw, False) if self.hydrogens else filled(self.raw)
-        report = evaluate(mols, reference, metrics=metrics)
-        return report.with_note(f"the model draws no hydrogens: {FILLED}") if added else report
-
-
-def record(
-    arrays: MoleculeArrays,
-    index: int,
-    seed: int,
-    num_steps: int,
-    model: str,
-    hydrogens: bool = True,
-    num_fixed: int = 0,
-    notes: Mapping[str, str] = MappingProxyType({}),
-) -> Chem.Mol:
-    """A drawn molecule with a title and properties: seed, index, steps, model, `moldiff_valid` (the strict rule).
-
-    If its coordinates are no finite numbers, which files cannot hold, it becomes a molecule without atoms. `hydrogens`:
-    whether they are atoms; if not, they are implicit, and judged as if they were there. `num_fixed`: the first so many
-    atoms were given; their numbers, from 1, are written as `moldiff_fixed`. `notes`: further properties.
-    """
-    mol = to_mol(arrays, hydrogens) if np.isfinite(arrays.positions).all() else Chem.Mol()
-    mol.SetProp("_Name", f"{model}-seed{seed}-{index}")
-    for key, value in (("seed", seed), ("index", index), ("num_steps", num_steps), ("model", model)):
-        mol.SetProp(f"moldiff_{key}", str(value))
-    if num_fixed:
-        mol.SetProp("moldiff_fixed", ",".join(str(number + 1) for number in range(num_fixed)))
-    for name, note in notes.items():
-        mol.SetProp(name, note)
-    judged = mol if hydrogens else Chem.AddHs(mol)
-    mol.SetIntProp("moldiff_valid", int(strict_verdict(judged).smiles is not None))
-    return mol

@@ -20,8 +20,8 @@ from moldiff.diffusion import CategoricalProcess, EulerSampler, GaussianProcess
 from moldiff.diffusion.generate import check_integers
 from moldiff.diffusion.guides import RadiusOfGyration
 from moldiff.diffusion.steering import Steering
-from moldiff.generator import Samples
 from moldiff.models import EquivariantGraphTransformer
+from moldiff.samples import Samples
 from moldiff.training import DiffusionModule
 
 FIELDS = ("pos", "atom_types", "charges", "bond_types")
@@ -148,6 +148,11 @@ def test_mols_are_sanitized_or_none(generator, capfd):
             assert mol.GetRingInfo() is not None
             assert mol.GetNumConformers() == 1
             assert mol.GetProp("_Name") == raw.GetProp("_Name")
+    assert list(samples) == samples.mols == [samples[k] for k in range(len(samples))]
+    assert samples[-1] is samples.mols[-1]
+    assert repr(samples) == f"Samples(40 molecules by tiny, seed 1, {samples.num_steps} steps)"
+    with pytest.raises(IndexError):
+        samples[40]
 
 
 def test_all_records_are_written_with_their_properties(samples, tmp_path):

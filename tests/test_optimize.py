@@ -25,7 +25,8 @@ from moldiff.models import EquivariantGraphTransformer, PocketEncoder
 from moldiff.training import DiffusionModule
 
 ENTRY = sorted((Path(__file__).parent / "fixtures" / "pockets" / "complexes").iterdir())[0]
-POCKET, LIGAND = ENTRY / "pocket.pdb", ENTRY / "ligand.sdf"
+POCKET, QM9 = Path(__file__).parent / "fixtures" / "qm9_200.sdf"
+LIGAND = ENTRY / "pocket.pdb", ENTRY / "ligand.sdf"
 RINGS = Objective("rings", lambda mol: float(mol.GetRingInfo().NumRings()))
 
 
@@ -242,6 +243,7 @@ def test_help_names_the_options(capsys):
         (["--avoid_clashes", "1"], "avoid_clashes needs a pocket"),
         (["--optimize", str(LIGAND)], "implicit hydrogens"),
         (["--optimize", "none.sdf"], "none.sdf: no such file"),
+        (["--optimize", str(QM9)], "got 200 molecules; expected a single one"),
     ],
 )
 def test_impossible_requests(butanol, tmp_path, monkeypatch, capsys, options, message):

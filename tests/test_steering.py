@@ -25,8 +25,8 @@ from moldiff.diffusion import (
     UniformGrid,
 )
 from moldiff.diffusion.steering import Drawing, Population, Steering, _noised, evolve, resample
-from moldiff.generator import Samples
 from moldiff.models import Context, Denoiser, PocketEncoder, Prediction
+from moldiff.samples import Samples
 from tests.test_fixed import POCKETS, assert_holds, ethanol, tiny
 
 LAW = torch.tensor([0.4, 0.3, 0.15, 0.1, 0.05])  # of the one atom of a toy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,13 @@ from moldiff.chem.pocket import Pocket
 from moldiff.chem.protein_files import read_pocket
 
 
-def run_relax(molecules: Path, out: Path, pocket: Path | None = None, overwrite: bool = False) -> None:
+def run_relax(
+    molecules: Path,
+    out: Path,
+    pocket: Path | None = None,
+    overwrite: bool = False,
+    mover: Callable[[Sequence[Chem.Mol | None]], Callable[[Chem.Mol], Chem.Mol]] | None = None,
+) -> None:
     """Relax the molecules of a file by a force field (MMFF94s, or UFF), alone or in their pocket.
 
     Args:
@@ -25,6 +32,8 @@ def run_relax(molecules: Path, out: Path, pocket: Path | None = None, overwrite:
         out: .sdf or .xyz file for all records, with `moldiff_relaxed` (1; 0 where it failed) and how far atoms moved.
         pocket: .pdb or .cif file of a protein in the frame of the molecules, which stay in their places in it.
         overwrite: replace `out` if it exists.
+        mover: makes of all records what moves one molecule, once relaxed, to a better place in the pocket, where it is
+            relaxed again; a ValueError of that says why it cannot.
 
     Raises:
         FileNotFoundError: if a file or the folder of `out` does not exist.
@@ -39,6 +48,7 @@ def run_relax(molecules: Path, out: Path, pocket: Path | None = None, overwrite:
         raise ValueError(
             f"{molecules}: got no molecule within {NEAR:g} Å of the atoms of {pocket}; expected both in one frame"
         )
+    move = None if mover is None else mover(mols)
     moved: list[float] = []
     failures = Counter[str]()
     with writer:
@@ -49,10 +59,12 @@ def run_relax(molecules: Path, out: Path, pocket: Path | None = None, overwrite:
             try:
                 if mol is None:
                     raise ValueError("unreadable, or without atoms")
-                relaxed = relax(mol, around)
-                mol, done = relaxed.mol, True
-                mol.SetProp("moldiff_relaxed_rmsd", f"{relaxed.rmsd:.3f}")
-                moved.append(relaxed.rmsd)
+                relaxed = relax(mol, around).mol
+                if move is not None:
+                    relaxed = relax(move(relaxed), around).mol
+                moved.append(_rmsd(mol, relaxed))
+                mol, done = relaxed, True
+                mol.SetProp("moldiff_relaxed_rmsd", f"{moved[-1]:.3f}")
             except ValueError as error:
                 failures[str(error)] += 1
             if mol is not None:
@@ -62,6 +74,12 @@ def run_relax(molecules: Path, out: Path, pocket: Path | None = None, overwrite:
     sys.stdout.write(f"{out}: {len(moved):,} of {len(mols):,} molecules relaxed{mean}\n")
     for reason, count in failures.most_common():
         sys.stdout.write(f"  {count:,} as they were: {reason}\n")
+
+
+def _rmsd(before: Chem.Mol, after: Chem.Mol) -> float:
+    """Root mean square distance, in Å, that the atoms have moved."""
+    shift = after.GetConformer().GetPositions() - before.GetConformer().GetPositions()
+    return float(np.sqrt((shift**2).sum(1).mean()))
 
 
 def _is_near(mol: Chem.Mol, pocket: Pocket) -> bool:

@@ -13,7 +13,7 @@ from rdkit import Chem, rdBase
 from tqdm import tqdm
 
 from moldiff.chem.arrays import MoleculeArrays, from_mol, sanitized
-from moldiff.chem.files import read_molecules
+from moldiff.chem.files import read_molecule
 from moldiff.chem.pocket import RADIUS, select_pocket
 from moldiff.chem.protein_files import read_pocket
 from moldiff.chem.smiles import canonical_smiles
@@ -101,13 +101,11 @@ def read_ligand(path: Path) -> tuple[MoleculeArrays, Chem.Mol]:
         FileNotFoundError: if there is no such file.
         ValueError: if there is not exactly one molecule of one fragment, RDKit rejects it, or it has no 3D coordinates.
     """
-    mols = read_molecules(path)
-    if len(mols) != 1:
-        raise ValueError(f"{path}: got {len(mols)} molecules; expected one ligand")
+    mol = read_molecule(path)
     with rdBase.BlockLogs():
-        clean = None if mols[0] is None else sanitized(mols[0])
+        clean = sanitized(mol)
     if clean is None:
-        raise ValueError(f"{path}: RDKit cannot read the ligand or rejects it; check its atoms, bonds and charges")
+        raise ValueError(f"{path}: RDKit rejects the ligand; check its atoms, bonds and charges")
     parts = len(Chem.GetMolFrags(clean))
     if parts > 1:
         raise ValueError(f"{path}: got a ligand of {parts} fragments; expected one: remove salts and solvents")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rdkit import Chem
 
 from moldiff.chem import druglikeness
-from moldiff.chem.files import read_molecules
+from moldiff.chem.files import read_molecule
 from moldiff.metrics.pocket.protein import read_protein
 from moldiff.metrics.pocket.vina import VinaPocket
 
@@ -57,6 +57,6 @@ def objective(
         raise ValueError(f"got the objective {name!r}; expected one of {', '.join(OBJECTIVES)}")
     if pocket is None or ligand is None:
         raise ValueError("the objective vina needs a pocket and a ligand in it: give --pocket, a .pdb file")
-    mol = ligand if isinstance(ligand, Chem.Mol) else read_molecules(ligand)[0]
+    mol = ligand if isinstance(ligand, Chem.Mol) else read_molecule(ligand)
     grid = VinaPocket.around(read_protein(pocket), mol)
     return Objective(name, lambda mol: grid.energies(mol).minimised, falls=True)

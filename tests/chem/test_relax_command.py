@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rdkit import Chem
 
 from moldiff.chem.files import MoleculeWriter, read_molecules
 from moldiff.cli import main
+from moldiff.metrics.pocket import VinaPocket, read_protein, sanitized
 
 
 def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -55,6 +57,40 @@ def test_designs_stay_in_their_pocket(root: Path, tmp_path: Path, capsys: pytest
     line = fails(capsys, "--molecules", elsewhere, "--pocket", pocket, "--out", str(tmp_path / "no.sdf"))
     assert "got no molecule within 6 Å of the atoms of" in line
     assert not list(tmp_path.glob("no*"))
+
+
+def test_vina_places_designs(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Records that differ in their place only come to lie where Vina's energy is lower than that of any of them."""
+    pytest.importorskip("vina")
+    pytest.importorskip("meeko")
+    folder = root / "tests" / "fixtures" / "1l2s"
+    pocket, (ligand,) = folder / "pocket.pdb", read_molecules(folder / "ligand.sdf")
+    drawn, placed = tmp_path / "drawn.sdf", tmp_path / "placed.sdf"
+
+    def write(*shifts: float) -> None:
+        with MoleculeWriter(drawn, overwrite=True) as writer:
+            for shift in shifts:
+                mol = Chem.Mol(ligand)
+                mol.GetConformer().SetPositions(ligand.GetConformer().GetPositions() + np.array([shift, 0.0, 0.0]))
+                writer.write(mol)
+            writer.write(None)
+
+    write(0.0, 0.6)
+    arguments = ["--molecules", str(drawn), "--vina", "--out", str(placed)]
+    main(["relax", *arguments, "--pocket", str(pocket)])
+    assert "placed.sdf: 2 of 3 molecules relaxed" in capsys.readouterr().out
+    *after, nothing = read_molecules(placed)
+    assert nothing is None
+    grid = VinaPocket.around(read_protein(pocket), ligand)
+    before = [grid.energies(sanitized(mol)).score for mol in read_molecules(drawn)[:2]]
+    assert max(grid.energies(sanitized(mol)).score or 0 for mol in after) < min(score or 0 for score in before)
+    shift = after[1].GetConformer().GetPositions() - read_molecules(drawn)[1].GetConformer().GetPositions()
+    assert float(after[1].GetProp("moldiff_relaxed_rmsd")) == pytest.approx((shift**2).sum(1).mean() ** 0.5, abs=1e-3)
+    placed.unlink()
+    assert "give --pocket, a .pdb file" in fails(capsys, *arguments)
+    write(0.0, 70.0)
+    assert "expected molecules in one pocket" in fails(capsys, *arguments, "--pocket", str(pocket))
+    assert list(tmp_path.iterdir()) == [drawn]
 
 
 def test_bad_input_is_told_before_any_work(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

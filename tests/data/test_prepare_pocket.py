@@ -159,7 +159,7 @@ def test_errors(entry, out, tmp_path, capsys):
         (["--ligand", ligand, "--center=1,2,3"], "Got ligand, center of ligand, residues and center"),
         (["--ligand", far(entry, tmp_path, 100.0)], "Are both in the same frame"),
         (["--ligand", tmp_path / "none.sdf"], "no such file"),
-        (["--ligand", both], "got 2 molecules; expected one ligand"),
+        (["--ligand", both], "got 2 molecules; expected a single one"),
         (["--ligand", salt(tmp_path)], "ligand of 2 fragments"),
         (["--ligand", protein], "expected one of .sdf"),
         (["--residues", "Z:1"], "no residue 'Z:1'"),

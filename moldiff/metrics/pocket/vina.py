@@ -69,9 +69,12 @@ class VinaPocket:
         self._vina.compute_vina_maps([*centre.tolist()], [*size.tolist()])
 
     @classmethod
-    def around(cls, protein: Protein, reference: Chem.Mol | None = None, exhaustiveness: int = 8) -> VinaPocket:
-        """With the box of `box_around` the reference ligand, or around the protein's centre if there is none."""
-        centre, size = box_around(None if reference is None else reference.GetConformer().GetPositions(), protein)
+    def around(
+        cls, protein: Protein, reference: Chem.Mol | NDArray[np.float64] | None = None, exhaustiveness: int = 8
+    ) -> VinaPocket:
+        """With the box of `box_around` a reference ligand or points, or the protein's centre if there is none."""
+        points = reference.GetConformer().GetPositions() if isinstance(reference, Chem.Mol) else reference
+        centre, size = box_around(points, protein)
         return cls(protein.near(_corners(centre, size), 12.0), centre, size, exhaustiveness)
 
     def energies(self, mol: Chem.Mol, dock: bool = False) -> VinaEnergies:
@@ -98,6 +101,37 @@ class VinaPocket:
         except FAILURES as error:
             return VinaEnergies(score, minimised, docked, " ".join(str(error).split())[:200] or type(error).__name__)
         return VinaEnergies(score, minimised, docked)
+
+    def minimised_pose(self, mol: Chem.Mol) -> Chem.Mol:
+        """A copy of a molecule in Vina's next local minimum: moved, turned, and bent at its rotatable bonds.
+
+        Hydrogens, most of which Vina does not know, are put near the atoms that they are bonded to, anew.
+
+        Args:
+            mol: sanitized, with coordinates in Å in the frame of the pocket.
+
+        Raises:
+            ValueError: if it is not inside the box, or Vina or meeko cannot do it.
+        """
+        heavy = Chem.RemoveAllHs(mol)
+        before = heavy.GetConformer().GetPositions()
+        if (before < self._low).any() or (before > self._high).any():
+            raise ValueError("it is outside the box that Vina looks at")
+        try:
+            text = ligand_pdbqt(heavy)
+            self._vina.set_ligand_from_string(text)
+            self._vina.optimize()
+            with tempfile.TemporaryDirectory() as folder:
+                path = os.path.join(folder, "pose.pdbqt")
+                self._vina.write_pose(path)
+                with open(path, encoding="utf-8") as file:
+                    after = _pdbqt_positions(file.read())
+        except FAILURES as error:
+            raise ValueError(f"Vina cannot minimise it: {' '.join(str(error).split())[:200]}") from error
+        # meeko orders atoms its own way: which is which is told by where they were (to 0.001 Å in its text)
+        place = np.linalg.norm(before[:, None] - _pdbqt_positions(text)[None], axis=-1).argmin(1)
+        heavy.GetConformer().SetPositions(np.ascontiguousarray(after[place]))
+        return _with_heavy_atoms_of(mol, Chem.AddHs(heavy, addCoords=True))
 
 
 def box_around(
@@ -132,6 +166,27 @@ def ligand_pdbqt(mol: Chem.Mol) -> str:
     if not fine:
         raise ValueError(f"meeko cannot prepare the molecule: {message}")
     return str(text)
+
+
+def _pdbqt_positions(text: str) -> NDArray[np.float64]:
+    """Coordinates of all atoms in a PDBQT text, (A, 3) in Å."""
+    lines = [line for line in text.splitlines() if line.startswith(("ATOM", "HETATM"))]
+    return np.array([[float(line[start : start + 8]) for start in (30, 38, 46)] for line in lines])
+
+
+def _with_heavy_atoms_of(mol: Chem.Mol, moved: Chem.Mol) -> Chem.Mol:
+    """A molecule at the places of the same one with all hydrogens, which has its heavy atoms in the same order."""
+    here, there = ([atom for atom in one.GetAtoms() if atom.GetAtomicNum() > 1] for one in (mol, moved))
+    out, positions = Chem.Mol(mol), moved.GetConformer().GetPositions()
+    for mine, its in zip(here, there, strict=True):
+        pairs = [(mine, its), *zip(_hydrogens(mine), _hydrogens(its), strict=False)]  # it may lack hydrogens
+        for atom, other in pairs:
+            out.GetConformer().SetAtomPosition(atom.GetIdx(), positions[other.GetIdx()])
+    return out
+
+
+def _hydrogens(atom: Chem.Atom) -> list[Chem.Atom]:
+    return [neighbour for neighbour in atom.GetNeighbors() if neighbour.GetAtomicNum() == 1]
 
 
 def _corners(centre: NDArray[np.float64], size: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -124,6 +124,36 @@ def test_what_vina_cannot_do_is_said(pocket, moved):
     assert energies.failure
 
 
+@pytest.mark.parametrize("hydrogens", [False, True])
+def test_the_minimised_pose_is_the_same_molecule_with_that_energy(pocket, moved, hydrogens):
+    """In any order of atoms: bonds and angles as they were, and hydrogens where they belong."""
+    mol = sanitized(moved(0.4, 0.2, 0.0))
+    mol = Chem.AddHs(mol, addCoords=True) if hydrogens else mol
+    mol = Chem.RenumberAtoms(mol, np.random.default_rng(0).permutation(mol.GetNumAtoms()).tolist())
+    before, pose = mol.GetConformer().GetPositions(), pocket.minimised_pose(mol)
+    after = pose.GetConformer().GetPositions()
+    assert [a.GetAtomicNum() for a in pose.GetAtoms()] == [a.GetAtomicNum() for a in mol.GetAtoms()]
+    assert np.abs(mol.GetConformer().GetPositions() - before).max() == 0
+    energies = pocket.energies(mol)
+    assert pocket.energies(pose).score == pytest.approx(energies.minimised, abs=0.3)
+    assert pocket.energies(pose).score < energies.score - 0.5
+    heavy = [a.GetIdx() for a in mol.GetAtoms() if a.GetAtomicNum() > 1]
+    assert 0.1 < np.linalg.norm(after - before, axis=1)[heavy].max() < 4
+    for pattern, limit in (("[!#1]~[!#1]", 0.005), ("[!#1]~*~[!#1]", 0.01), ("[#1]~*", 0.03)):
+        pairs = [(match[0], match[-1]) for match in mol.GetSubstructMatches(Chem.MolFromSmarts(pattern))]
+        lengths = [np.linalg.norm(x[[p for p, _ in pairs]] - x[[q for _, q in pairs]], axis=1) for x in (before, after)]
+        np.testing.assert_allclose(*lengths, atol=limit)
+        assert pairs or not hydrogens
+
+
+def test_what_cannot_be_minimised_is_said(pocket, moved):
+    with pytest.raises(ValueError, match="outside the box"):
+        pocket.minimised_pose(sanitized(moved(30.0, 0.0, 0.0)))
+    two = Chem.MolFromMolBlock(Chem.MolToMolBlock(Chem.CombineMols(moved(0, 0, 0), moved(1, 0, 0)), kekulize=False))
+    with pytest.raises(ValueError, match="Vina cannot minimise it"):
+        pocket.minimised_pose(two)
+
+
 def test_box(protein, ligand):
     positions = ligand.GetConformer().GetPositions()
     centre, size = box_around(positions, protein)
