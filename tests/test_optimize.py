@@ -25,8 +25,8 @@ from moldiff.models import EquivariantGraphTransformer, PocketEncoder
 from moldiff.training import DiffusionModule
 
 ENTRY = sorted((Path(__file__).parent / "fixtures" / "pockets" / "complexes").iterdir())[0]
-POCKET, QM9 = Path(__file__).parent / "fixtures" / "qm9_200.sdf"
-LIGAND = ENTRY / "pocket.pdb", ENTRY / "ligand.sdf"
+QM9 = Path(__file__).parent / "fixtures" / "qm9_200.sdf"
+POCKET, LIGAND = ENTRY / "pocket.pdb", ENTRY / "ligand.sdf"
 RINGS = Objective("rings", lambda mol: float(mol.GetRingInfo().NumRings()))
 
 

@@ -131,6 +131,14 @@ class TrainingCLI(LightningCLI):
             fast = use_bfloat16(torch.device("cuda" if gpu else "cpu"))
             config.trainer.precision = "bf16-mixed" if fast else "32-true"
 
+    def _parse_ckpt_path(self) -> None:
+        """Lightning puts the model's settings of a checkpoint in place of those of the config, whatever the user gives.
+
+        That is right for what is judged. Training goes on with the settings of the config, as with `--ckpt_path last`.
+        """
+        if self.config.get("subcommand") != "fit":
+            super()._parse_ckpt_path()
+
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer, whose checkpoints are whole or not there, unless the config names another way to write them."""
         given = self._get(self.config_init, "trainer", default={}).get("plugins") or []

@@ -16,6 +16,14 @@ from moldiff.diffusion.settings import as_config
 from moldiff.training.muon import MuonAdamW
 
 
+class ConfiguredRate(LambdaLR):
+    """Where a checkpoint is gone on with, its place in the schedule counts, and the rate that the config gives now."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take all from a checkpoint but the learning rates at factor 1."""
+        super().load_state_dict({name: value for name, value in state_dict.items() if name != "base_lrs"})
+
+
 def optimizers(
     trainer: pl.Trainer,
     named_parameters: Iterable[tuple[str, nn.Parameter]],
@@ -45,7 +53,10 @@ def optimizers(
             return rate
         return min(rate, max(0.0, (total() - step) / (decay_fraction * total())))
 
-    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
+    return {
+        "optimizer": optimizer,
+        "lr_scheduler": {"scheduler": ConfiguredRate(optimizer, factor), "interval": "step"},
+    }
 
 
 def save_at_the_end(trainer: pl.Trainer, interrupted: bool) -> None:

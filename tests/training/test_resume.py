@@ -95,6 +95,24 @@ def test_interrupted_and_resumed_from_the_last_checkpoint(whole, run, seen, tmp_
     assert_same(tmp_path / "checkpoints" / "epoch=2-step=10.ckpt", checkpoints / "epoch=2-step=10.ckpt")
 
 
+@pytest.mark.parametrize("by", ["last", "file"])
+def test_a_resumed_run_follows_the_rate_of_the_config(whole, run, tmp_path, by):
+    checkpoints, _ = whole
+    file = str(checkpoints / "epoch=1-step=5.ckpt")
+    if by == "last":
+        (tmp_path / "checkpoints").mkdir()
+        shutil.copy(file, tmp_path / "checkpoints" / "last.ckpt")
+    lr = read(file)["hyper_parameters"]["lr"] / 4
+    run(tmp_path, "fit", "--ckpt_path", "last" if by == "last" else file, "--model.lr", str(lr))
+    here = tmp_path / "checkpoints"
+    assert read(here / "epoch=2-step=10.ckpt")["hyper_parameters"]["lr"] == lr
+    (old, new) = (read(folder / "epoch=2-step=10.ckpt")["lr_schedulers"][0] for folder in (checkpoints, here))
+    assert new["last_epoch"] == old["last_epoch"] == 10
+    assert min(old["_last_lr"]) > 0
+    for rates in ("base_lrs", "_last_lr"):
+        assert [4 * rate for rate in new[rates]] == pytest.approx(old[rates])
+
+
 class Batches(pl.Callback):
     """Keeps step, number within the epoch and positions of each batch."""
 
