@@ -41,10 +41,13 @@ def sdf_files(path: str | Path) -> list[Path]:
 
     Raises:
         FileNotFoundError: if there is nothing at `path`, or no such file in the folder.
+        ValueError: if the file is of another kind.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"There is no file or folder {path}; give an .sdf or .sdf.gz file, or a folder of them")
+    if path.is_file() and not path.name.lower().endswith(_SUFFIXES):
+        raise ValueError(f"{path}: expected an .sdf or .sdf.gz file, which has bonds: they would have to be guessed")
     files = sorted(p for p in path.iterdir() if p.name.lower().endswith(_SUFFIXES)) if path.is_dir() else [path]
     if not files:
         raise FileNotFoundError(f"The folder {path} holds no .sdf or .sdf.gz file; give one that does")
@@ -68,7 +71,7 @@ def sdf_table(path: str | Path, properties: Mapping[str, str] | None = None) -> 
 
     Raises:
         FileNotFoundError: if there are no files.
-        ValueError: if a file is cut off, no record can be used, or none has a number for a property.
+        ValueError: if a file is cut off or of another kind, no record can be used, or none has a number for a property.
     """
     files, units = sdf_files(path), dict(properties or {})
     digest = files_digest(files)

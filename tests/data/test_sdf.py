@@ -83,6 +83,12 @@ def test_missing_files(tmp_path):
         sdf_table(tmp_path)
 
 
+def test_files_without_bonds_are_refused(tmp_path):
+    (tmp_path / "a.xyz").write_text("3\n\nO 0 0 0\nH 0.96 0 0\nH -0.24 0.93 0\n")
+    with pytest.raises(ValueError, match=r"a\.xyz: expected an \.sdf or \.sdf\.gz file"):
+        sdf_table(tmp_path / "a.xyz")
+
+
 def test_cache_knows_the_content(tmp_path, cache):
     file = tmp_path / "a.sdf"
     file.write_text(GOOD[0])
