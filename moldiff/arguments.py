@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 _REPEATED = {  # options that may be given several times
-    "molecules": "A .sdf, .sdf.gz, .xyz, .npz or .smi file; give it again for each further file (up to 6).",
+    "molecules": "A .sdf, .sdf.gz, .xyz, .npz or .smi file; up to 6 files.",
 }
 _SWITCHES = {  # options without a value
     "overwrite": "Replace the output if it exists.",
@@ -30,7 +30,7 @@ def call(name: str, function: Callable[..., Any], arguments: list[str]) -> None:
     repeated = {n: text for n, text in _REPEATED.items() if function.__annotations__.get(n) == "list[str]"}
     parser.add_function_arguments(function, skip={*switches, *repeated})
     for option, text in repeated.items():
-        parser.add_argument(f"--{option}", action="append", required=True, metavar="FILE", help=text)
+        parser.add_argument(f"--{option}", action="extend", nargs="+", required=True, metavar="FILE", help=text)
     for switch, text in switches.items():
         parser.add_argument(f"--{switch}", action="store_true", help=text)
     given = [argument.split("=")[0] for argument in arguments]

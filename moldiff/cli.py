@@ -108,7 +108,7 @@ def sample(
     guidance_scale: float = 1.0,
     overwrite: bool = False,
 ) -> None:
-    """Draw molecules from a trained model and write them with bonds, charges and properties.
+    """Draw molecules from a trained model. With --optimize LIGAND.sdf --help: the options to improve one.
 
     Args:
         num_samples: molecules to draw.
@@ -201,42 +201,10 @@ def improve(
         avoid_clashes: with `pocket`, how strongly atoms are pushed out of the protein's: 1 if not given, 0 = not.
         overwrite: replace the file if it exists.
     """
-    from tqdm import tqdm
+    settings = dict(locals())
+    from moldiff.optimize_command import run_optimize
 
-    from moldiff.chem.files import MoleculeWriter, read_molecule
-    from moldiff.diffusion.process_settings import prepare_process
-    from moldiff.generator import MoleculeGenerator
-    from moldiff.metrics.objectives import objective as known_objective
-
-    if pocket is None and avoid_clashes is not None:
-        raise ValueError("avoid_clashes needs a pocket: give --pocket, a .pdb file")
-    prepare_process()
-    with MoleculeWriter(out, overwrite) as writer:
-        generator = MoleculeGenerator.from_pretrained(model, device, precision)
-        start = read_molecule(optimize)
-        site = generator.site(pocket, start) if pocket else None
-        aim = known_objective(objective, pocket, start)
-        settings = (generations, num_samples, noise_level, seed, num_steps, batch_size)
-        course = generator.optimize(optimize, aim, *settings, site=site, avoid_clashes=avoid_clashes)
-        best: Sequence[Any] = ()
-        stopped = False
-        try:
-            for generation in course:
-                if generation.number == 0:  # everything has been checked
-                    tqdm.write(f"generation  valid  new  best {objective}  mean of the best {num_samples}")
-                best = generation.best[:num_samples]
-                values = [candidate.value for candidate in best]
-                counts = f"{generation.number:10}  {generation.valid:5}  {generation.new:3}"
-                tqdm.write(f"{counts}  {values[0]:{5 + len(objective)}.3f}  {sum(values) / len(values):.3f}")
-        except KeyboardInterrupt:
-            if not best:
-                raise
-            stopped = True
-        for candidate in best:
-            writer.write(candidate.mol)
-    if stopped:
-        raise KeyboardInterrupt(f"{len(best)} molecules written to {out}, the best of the generations that are done")
-    sys.stdout.write(f"{len(best)} molecules written to {out}, the best first\n")
+    run_optimize(**settings)
 
 
 def evaluate(

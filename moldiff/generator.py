@@ -21,7 +21,7 @@ from moldiff.chem.smiles import canonical_smiles
 from moldiff.chem.trajectory import Trajectory
 from moldiff.diffusion.conditions import Conditions
 from moldiff.diffusion.fixed import FixedAtoms, fix_atoms
-from moldiff.diffusion.generate import SampledBatch, generate, trace
+from moldiff.diffusion.generate import SampledBatch, check_integers, generate, trace
 from moldiff.diffusion.model import Model, read_model
 from moldiff.diffusion.model_folder import BUNDLED, DEFAULT, find_model, write_model
 from moldiff.diffusion.optimisation import Candidate, Generation, optimise
@@ -54,6 +54,11 @@ class MoleculeGenerator:
         model.process.to(self.device)
         if model.regressor is not None:
             model.regressor.network.to(self.device).eval()
+
+    def __repr__(self) -> str:
+        """The model, and where it runs."""
+        products = "bfloat16" if self.bfloat16 else "float32"
+        return f"MoleculeGenerator({self.name}, {self.model.num_steps} steps, {self.device}, {products} products)"
 
     @classmethod
     def from_pretrained(
@@ -102,6 +107,7 @@ class MoleculeGenerator:
             conditions: what the molecules are asked to be: `site`, `fixed`, `properties={"gap": 5.0}`, ... (see
                 `Conditions`).
         """
+        check_integers(num_samples=num_samples)
         molecules: list[MoleculeArrays | None] = [None] * num_samples
         notes: list[Mapping[str, str]] = [{}] * num_samples
         for batch in self.stream(num_samples, seed, num_steps, num_atoms, batch_size, progress, **conditions):

@@ -110,6 +110,15 @@ def test_number_of_atoms(generator, num_atoms):
     assert [mol.GetNumAtoms() for mol in drawn.raw] == [num_atoms] * 3
 
 
+@pytest.mark.parametrize("num_atoms", [1, 60])
+def test_sizes_beyond_the_training_data_are_warned_of(generator, statistics, num_atoms, caplog):
+    low, high = min(statistics.sizes), max(statistics.sizes)
+    generator.sample(2, num_steps=1, num_atoms=[low, high], progress=False)
+    assert not caplog.messages
+    generator.sample(2, num_steps=1, num_atoms=[low, num_atoms], progress=False)
+    assert caplog.messages[0].startswith(f"{num_atoms} atoms: molecules of the training data have {low} to {high}")
+
+
 def test_sizes_follow_the_training_data(generator, statistics):
     drawn = Counter(len(a) for a in generator.sample(600, seed=4, num_steps=1, batch_size=300, progress=False).arrays)
     assert set(drawn) == set(statistics.sizes)
@@ -153,6 +162,7 @@ def test_mols_are_sanitized_or_none(generator, capfd):
     assert repr(samples) == f"Samples(40 molecules by tiny, seed 1, {samples.num_steps} steps)"
     with pytest.raises(IndexError):
         samples[40]
+    assert re.match(r"MoleculeGenerator\(tiny, \d+ steps, cpu, float32 products\)$", repr(generator))
 
 
 def test_all_records_are_written_with_their_properties(samples, tmp_path):

@@ -31,6 +31,7 @@ WITHOUT_BONDS = (".xyz", ".npz")
 WRITABLE = (".sdf", ".xyz")
 _SLOW = 1000  # from this number of molecules on, there is a progress bar
 _WIDE = 9999.0  # Å; the columns of a V2000 record hold no larger coordinates
+_MOST = 999  # atoms, and bonds, of a record in the plain form of SDF
 _FAR = 1e6  # Å; no molecule is so large
 
 
@@ -313,11 +314,23 @@ def _sdf_text(molecule: Chem.Mol) -> str:
     molecule = _with_safe_texts(molecule)
     conformers = molecule.GetConformers()
     wide = any(bool((np.abs(conformer.GetPositions()) > _WIDE).any()) for conformer in conformers)
+    wide = wide or max(molecule.GetNumAtoms(), molecule.GetNumBonds()) > _MOST
+    if wide and molecule.NeedsUpdatePropertyCache():  # that form of the format asks for valences
+        molecule = Chem.Mol(molecule)
+        molecule.UpdatePropertyCache(strict=False)
     with rdBase.BlockLogs():
         try:
             return str(Chem.SDWriter.GetText(molecule, kekulize=True, force_v3000=wide))
         except Chem.KekulizeException:
             return str(Chem.SDWriter.GetText(molecule, kekulize=False, force_v3000=wide))
+        except RuntimeError:  # an atom with more bonds than RDKit can count
+            molecule = Chem.RWMol(molecule)
+            molecule.BeginBatchEdit()
+            for bond in molecule.GetBonds():
+                molecule.RemoveBond(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())
+            molecule.CommitBatchEdit()
+            molecule.UpdatePropertyCache(strict=False)
+            return str(Chem.SDWriter.GetText(molecule, force_v3000=wide))
 
 
 def _with_safe_texts(molecule: Chem.Mol) -> Chem.Mol:

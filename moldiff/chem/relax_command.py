@@ -23,7 +23,7 @@ def run_relax(
     out: Path,
     pocket: Path | None = None,
     overwrite: bool = False,
-    mover: Callable[[Sequence[Chem.Mol | None]], Callable[[Chem.Mol], Chem.Mol]] | None = None,
+    mover: Callable[[Sequence[Chem.Mol]], Callable[[Chem.Mol], Chem.Mol]] | None = None,
 ) -> None:
     """Relax the molecules of a file by a force field (MMFF94s, or UFF), alone or in their pocket.
 
@@ -32,8 +32,8 @@ def run_relax(
         out: .sdf or .xyz file for all records, with `moldiff_relaxed` (1; 0 where it failed) and how far atoms moved.
         pocket: .pdb or .cif file of a protein in the frame of the molecules, which stay in their places in it.
         overwrite: replace `out` if it exists.
-        mover: makes of all records what moves one molecule, once relaxed, to a better place in the pocket, where it is
-            relaxed again; a ValueError of that says why it cannot.
+        mover: makes of all molecules in the pocket what moves one, once relaxed, to a better place, where it is relaxed
+            again; a ValueError of that says why it cannot.
 
     Raises:
         FileNotFoundError: if a file or the folder of `out` does not exist.
@@ -44,11 +44,12 @@ def run_relax(
         raise ValueError(f"{molecules}: expected a .sdf or .sdf.gz file, which has bonds and coordinates")
     writer = MoleculeWriter(out, overwrite)
     mols, around = read_molecules(molecules), None if pocket is None else read_pocket(pocket)
-    if around is not None and not any(mol is not None and _is_near(mol, around) for mol in mols):
+    near = [mol for mol in mols if mol is not None and (around is None or _is_near(mol, around))]
+    if around is not None and not near:
         raise ValueError(
             f"{molecules}: got no molecule within {NEAR:g} Å of the atoms of {pocket}; expected both in one frame"
         )
-    move = None if mover is None else mover(mols)
+    move = None if mover is None else mover(near)
     moved: list[float] = []
     failures = Counter[str]()
     with writer:
@@ -59,6 +60,8 @@ def run_relax(
             try:
                 if mol is None:
                     raise ValueError("unreadable, or without atoms")
+                if around is not None and not _is_near(mol, around):
+                    raise ValueError(f"not within {NEAR:g} Å of the protein")
                 relaxed = relax(mol, around).mol
                 if move is not None:
                     relaxed = relax(move(relaxed), around).mol

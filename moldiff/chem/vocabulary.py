@@ -45,6 +45,16 @@ class Vocabulary:
         elements = tuple(table.GetElementSymbol(z) for z in sorted({int(number) for number in atomic_numbers}))
         return cls(elements, tuple(sorted({0} | {int(charge) for charge in charges})))
 
+    def difference(self, other: Vocabulary) -> str:
+        """What another vocabulary has and lacks, in words."""
+        words = []
+        for name in ("elements", "charges", "bond_orders"):
+            mine, its = getattr(self, name), getattr(other, name)
+            for verb, some in (("lack", set(mine) - set(its)), ("have", set(its) - set(mine))):
+                if some:
+                    words.append(f"they {verb} the {name.replace('_', ' ')} {', '.join(map(str, sorted(some)))}")
+        return " and ".join(words) or "the same classes in another order"
+
     @property
     def atomic_numbers(self) -> tuple[int, ...]:
         """The atomic number of each element."""

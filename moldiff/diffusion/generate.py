@@ -89,6 +89,7 @@ def generate(
     if (formula := conditions.get("formula")) is not None:
         warn_if_odd(formula, model.statistics.vocabulary)
     sizes = _sizes(model, num_samples, seed, num_atoms, conditions)
+    _warn_of_sizes(model, sizes)
     steering = conditions.get("steering")
     groups = max(1, batch_size // (1 if steering is None else steering.particles))
     for chosen in part.of(_batches(sizes, groups)):
@@ -156,6 +157,16 @@ def _histogram(model: Model, site: Site | None, target: Mapping[str, float]) -> 
     if site is not None and in_pockets is not None:
         return in_pockets.histogram(site.pocket.pos[site.pocket.mask], site.centre)
     return sizes_of(target, model.statistics)
+
+
+def _warn_of_sizes(model: Model, sizes: Int[Tensor, " S"]) -> None:
+    known = [n for n, count in model.statistics.sizes.items() if count]
+    if known and not min(known) <= sizes.min() <= sizes.max() <= max(known):
+        size = int(sizes.max() if sizes.max() > max(known) else sizes.min())
+        _logger.warning(
+            "%d atoms: molecules of the training data have %d to %d, so these will hardly be valid",
+            *(size, min(known), max(known)),
+        )
 
 
 def _sizes(

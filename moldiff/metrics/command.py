@@ -25,6 +25,8 @@ LARGE = 2**26
 
 BOND_RULES: dict[Bonds, str] = {"rdkit": "RDKit's rdDetermineBonds", "edm": "EDM's table of distances"}
 """How bonds are found, in words."""
+NO_BONDS = "the file holds no bonds: those of the strict rule and of the geometry are perceived by {}"
+"""A note, to be filled with one of `BOND_RULES`."""
 
 
 def unreadable(molecules: Sequence[Chem.Mol | None]) -> list[str]:
@@ -77,10 +79,7 @@ def run_evaluate(
     sample = load_sample(reference, metrics, workers, bonds) if reference is not None else None
     report = evaluate(mols, known, metrics=metrics, workers=workers, sample=sample)
     if molecules.suffix.lower() in WITHOUT_BONDS:
-        rule = BOND_RULES[bonds]
-        report = report.with_note(
-            f"the file holds no bonds: those of the strict rule and of the geometry are perceived by {rule}"
-        )
+        report = report.with_note(NO_BONDS.format(BOND_RULES[bonds]))
     for note in unreadable(mols):
         report = report.with_note(note)
     sys.stdout.write(f"{molecules}: {report}\n")

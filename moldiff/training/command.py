@@ -121,6 +121,11 @@ class TrainingCLI(LightningCLI):
         self.config = parser.parse_args(args)
         config = self.config[self.config.subcommand]
         checkpoint = config.get("ckpt_path")
+        if checkpoint and Path(checkpoint).is_dir():
+            raise ValueError(
+                f"--ckpt_path {checkpoint}: got a folder; expected a .ckpt file. The model of a folder that "
+                f"`moldiff export` has made is given by --model.init_from {checkpoint}"
+            )
         if checkpoint and Path(checkpoint).is_file():
             _check_checkpoint(Path(checkpoint), class_paths(config.model.as_dict()))
         config.weights_only = True
@@ -149,12 +154,13 @@ class TrainingCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Refuse a folder that holds the checkpoints of another run: the old ones would be taken for the new ones."""
-        if self.config.fit.ckpt_path is not None:
-            return
+        given = self.config.fit.ckpt_path
+        if given is not None and not Path(given).is_file():
+            return  # `last`, or nothing
         for callback in self.trainer.checkpoint_callbacks:
             folder = getattr(callback, "dirpath", None)
             old = sorted(Path(folder).glob("last*.ckpt")) if folder and getattr(callback, "save_last", False) else []
-            if old:
+            if old and not (given is not None and any(path.samefile(given) for path in old)):
                 raise ValueError(
                     f"{old[0]} is the checkpoint of an earlier run: give --ckpt_path last to go on with it, move it "
                     "away, or choose another dirpath for the checkpoints"

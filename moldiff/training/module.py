@@ -31,7 +31,7 @@ from moldiff.models.denoiser import Context, Denoiser
 from moldiff.models.pocket_encoder import EncodedPocket
 from moldiff.training.bad_batches import BadBatches, OnBadBatch, fault_of_data, fault_of_losses
 from moldiff.training.guarded_module import GuardedModule
-from moldiff.training.schedule import keep_as_config, optimizers
+from moldiff.training.schedule import keep_as_config, optimizers, warn_if_done
 
 
 class DiffusionModule(GuardedModule):
@@ -209,11 +209,13 @@ class DiffusionModule(GuardedModule):
         Raises:
             ValueError: if the module is built for data of another vocabulary.
         """
+        warn_if_done(self._trainer, checkpoint)
         statistics = Statistics.from_dict(checkpoint["statistics"])
         known, given = statistics.vocabulary, self.statistics.vocabulary if self.statistics else None
         if given is not None and given != known:
             raise ValueError(
-                f"the model of the checkpoint knows {known}: got data with {given}; give such data as it knows"
+                f"the data are not those of the checkpoint: {known.difference(given)}; give the same data, or train "
+                "its model further on these, from a folder that `moldiff export` makes: --model.init_from FOLDER"
             )
         self.build(statistics)
 

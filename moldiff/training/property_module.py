@@ -15,7 +15,7 @@ from moldiff.diffusion.properties import known_to, normalised
 from moldiff.models.property_regressor import PropertyRegressor
 from moldiff.training.bad_batches import BadBatches, OnBadBatch, fault_of_data, fault_of_losses
 from moldiff.training.guarded_module import GuardedModule
-from moldiff.training.schedule import keep_as_config, optimizers
+from moldiff.training.schedule import keep_as_config, optimizers, warn_if_done
 
 
 class PropertyModule(GuardedModule):
@@ -69,6 +69,7 @@ class PropertyModule(GuardedModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Build for the statistics of the checkpoint."""
+        warn_if_done(self._trainer, checkpoint)
         self.build(Statistics.from_dict(checkpoint["statistics"]))
 
     def training_step(self, batch: MolBatch, batch_idx: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
@@ -14,6 +15,8 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from moldiff.diffusion.settings import as_config
 from moldiff.training.muon import MuonAdamW
+
+_logger = logging.getLogger(__name__)
 
 
 class ConfiguredRate(LambdaLR):
@@ -57,6 +60,15 @@ def optimizers(
         "optimizer": optimizer,
         "lr_scheduler": {"scheduler": ConfiguredRate(optimizer, factor), "interval": "step"},
     }
+
+
+def warn_if_done(trainer: pl.Trainer | None, checkpoint: dict[str, Any]) -> None:
+    """Say that there is nothing to train, where a checkpoint is gone on with that has all steps already."""
+    if trainer is not None and trainer.training and 0 <= trainer.max_steps <= checkpoint["global_step"]:
+        _logger.warning(
+            "the checkpoint has %d steps, and max_steps is %d: nothing to do; raise --trainer.max_steps to go on",
+            *(checkpoint["global_step"], trainer.max_steps),
+        )
 
 
 def save_at_the_end(trainer: pl.Trainer, interrupted: bool) -> None:

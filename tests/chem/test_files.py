@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -214,3 +215,25 @@ def test_no_property_ends_a_record(name: str, text: str, embed: Embed, tmp_path:
     assert first is not None
     assert second is not None
     assert first.GetProp(name.replace("\n", " ")) == ("" if "$" in text else text)
+
+
+@pytest.mark.parametrize(("num_atoms", "order"), [(60, 1), (80, 3)])
+def test_molecules_of_far_too_many_bonds_are_written(tmp_path, num_atoms, order):
+    """As an untrained network may draw them; an atom of the second kind has more than RDKit can count."""
+    mol = Chem.RWMol()
+    for _ in range(num_atoms):
+        mol.AddAtom(Chem.Atom(6))
+    for i, j in combinations(range(num_atoms), 2):
+        mol.AddBond(i, j, Chem.BondType.values[order])
+    conformer = Chem.Conformer(num_atoms)
+    conformer.SetPositions(np.random.default_rng(0).normal(size=(num_atoms, 3)))
+    mol.AddConformer(conformer)
+    mol.SetProp("moldiff_valid", "0")
+    with MoleculeWriter(tmp_path / "x.sdf") as writer:
+        writer.write(mol.GetMol())
+        writer.write(None)
+    read, nothing = read_molecules(tmp_path / "x.sdf")
+    assert nothing is None
+    assert (read.GetNumAtoms(), read.GetProp("moldiff_valid")) == (num_atoms, "0")
+    assert read.GetNumBonds() == (num_atoms * (num_atoms - 1) // 2 if order == 1 else 0)
+    np.testing.assert_allclose(read.GetConformer().GetPositions(), conformer.GetPositions(), atol=1e-4)

@@ -53,6 +53,17 @@ def test_designs_stay_in_their_pocket(root: Path, tmp_path: Path, capsys: pytest
     (before,), (after,) = read_molecules(ligand), read_molecules(tmp_path / "relaxed.sdf")
     shift = before.GetConformer().GetPositions() - after.GetConformer().GetPositions()
     assert abs(shift).max() < 1
+    far = Chem.Mol(before)
+    far.GetConformer().SetPositions(before.GetConformer().GetPositions() + np.array([60.0, 0.0, 0.0]))
+    with MoleculeWriter(tmp_path / "two.sdf") as writer:
+        for mol in (far, before):
+            writer.write(mol)
+    two = ["--molecules", str(tmp_path / "two.sdf"), "--pocket", pocket, "--out", str(tmp_path / "relaxed_two.sdf")]
+    main(["relax", *two])
+    assert "  1 as they were: not within 6 Å of the protein\n" in capsys.readouterr().out
+    still, _ = read_molecules(tmp_path / "relaxed_two.sdf")
+    assert still.GetIntProp("moldiff_relaxed") == 0
+    np.testing.assert_allclose(still.GetConformer().GetPositions(), far.GetConformer().GetPositions(), atol=1e-4)
     elsewhere = str(root / "tests" / "fixtures" / "qm9_200.sdf")
     line = fails(capsys, "--molecules", elsewhere, "--pocket", pocket, "--out", str(tmp_path / "no.sdf"))
     assert "got no molecule within 6 Å of the atoms of" in line

@@ -46,3 +46,11 @@ def test_errors_name_the_culprit():
         Vocabulary(())
     with pytest.raises(ValueError, match="without gaps"):
         Vocabulary(("C",), bond_orders=(1, 2))
+
+
+def test_difference_in_words():
+    mine, its = Vocabulary(("H", "C", "S"), (-1, 0, 1)), Vocabulary(("H", "C", "N", "F"), (0,))
+    assert mine.difference(its) == (
+        "they lack the elements S and they have the elements F, N and they lack the charges -1, 1"
+    )
+    assert Vocabulary(("C", "H")).difference(Vocabulary(("H", "C"))) == "the same classes in another order"

@@ -113,6 +113,24 @@ def test_a_resumed_run_follows_the_rate_of_the_config(whole, run, tmp_path, by):
         assert [4 * rate for rate in new[rates]] == pytest.approx(old[rates])
 
 
+def test_what_a_checkpoint_would_do_in_vain_or_in_the_place_of_another(whole, run, tmp_path, caplog, capsys):
+    checkpoints, _ = whole
+    middle = str(checkpoints / "epoch=1-step=5.ckpt")
+    run(tmp_path, "fit", "--ckpt_path", middle, "--trainer.max_steps", "5")
+    assert "the checkpoint has 5 steps, and max_steps is 5: nothing to do" in caplog.text
+    before = read(checkpoints / "last.ckpt")["global_step"]
+    for path, message in (
+        (middle, "last.ckpt is the checkpoint of an earlier run"),
+        (str(tmp_path), "got a folder; expected a .ckpt file"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            run(checkpoints.parent, "fit", "--ckpt_path", path, "--trainer.max_steps", "7")
+        assert message in capsys.readouterr().err
+    assert read(checkpoints / "last.ckpt")["global_step"] == before
+    run(checkpoints.parent, "fit", "--ckpt_path", str(checkpoints / "last.ckpt"), "--trainer.max_steps", "14")
+    assert max(read(path)["global_step"] for path in checkpoints.glob("last*.ckpt")) == 14
+
+
 class Batches(pl.Callback):
     """Keeps step, number within the epoch and positions of each batch."""
 

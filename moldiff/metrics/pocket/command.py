@@ -6,8 +6,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from moldiff.chem.files import read_molecules
-from moldiff.metrics.command import unreadable
+from moldiff.chem.files import WITHOUT_BONDS, read_molecules
+from moldiff.metrics.command import BOND_RULES, NO_BONDS, unreadable
 from moldiff.metrics.pocket.evaluate import evaluate_pocket
 from moldiff.metrics.pocket.report import PocketReport
 from moldiff.metrics.report import check_output
@@ -44,7 +44,8 @@ def run_evaluate_pocket(
     references = [] if reference_ligand is None else read_molecules(reference_ligand)
     mols = read_molecules(molecules)
     report = evaluate_pocket(mols, pocket, references, dock=dock, fast=fast)
-    report = replace(report, notes=(*report.notes, *unreadable(mols)))
+    bare = [NO_BONDS.format(BOND_RULES["rdkit"])] if molecules.suffix.lower() in WITHOUT_BONDS else []
+    report = replace(report, notes=(*report.notes, *bare, *unreadable(mols)))
     sys.stdout.write(f"{molecules}: {report}\n")
     if out is not None:
         report.write_json(out, overwrite)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+import numpy as np
 from rdkit import Chem
 from scipy.spatial import cKDTree
 from tqdm import tqdm
 
+from moldiff.chem.force_field import NEAR
 from moldiff.metrics.pocket.posebusters import require_posebusters
 from moldiff.metrics.pocket.protein import Protein, read_protein
 from moldiff.metrics.pocket.report import PocketReport
@@ -17,6 +19,8 @@ from moldiff.metrics.pocket.validity import design_verdict, sanitized
 from moldiff.metrics.pocket.vina import VinaPocket
 from moldiff.metrics.share import requested_count
 from moldiff.metrics.strict import Cause
+
+_ONE_FRAME = "expected molecules in the pocket, and both files in one frame"
 
 
 def evaluate_pocket(
@@ -45,7 +49,7 @@ def evaluate_pocket(
     Raises:
         FileNotFoundError: if there is no such PDB file.
         ValueError: if it cannot be read, a reference or known ligand is not valid, the pocket holds the reference
-            ligand, or there are no molecules.
+            ligand, that or all molecules lie elsewhere, or there are no molecules.
         ImportError: if `dock` is asked for without the packages.
     """
     total = requested_count(len(molecules), requested)
@@ -54,9 +58,17 @@ def evaluate_pocket(
     known = references if known_ligands is None else [_checked(mol, "known", k) for k, mol in enumerate(known_ligands)]
     for mol in references:
         _check_apart(mol, protein)
+        if not _is_near(mol, protein):
+            raise ValueError(f"Got a reference ligand that is not within {NEAR:g} Å of {protein.name}; {_ONE_FRAME}")
+    placed = [mol for mol in molecules if mol is not None and mol.GetNumConformers()]
+    away = sum(not _is_near(mol, protein) for mol in placed)
+    if placed and away == len(placed):
+        raise ValueError(f"Got no molecule within {NEAR:g} Å of {protein.name}; {_ONE_FRAME}")
     scorer, notes = pocket_scorer(protein, references, known, dock, fast)
     scores = [scorer.score(mol) for mol in tqdm(molecules, "scoring", disable=None)]
     scores += [PocketScores(cause=Cause.MISSING)] * (total - len(scores))
+    if away:
+        notes = (*notes, f"{away:,} molecules are not within {NEAR:g} Å of the protein")
     return PocketReport(protein.name, tuple(scores), tuple(map(scorer.score, references)), notes)
 
 
@@ -88,6 +100,12 @@ def pocket_scorer(
         notes.append("fast: without strain and PoseBusters' internal energy")
     wanted = reference_interactions(references, protein)
     return Scorer(protein, vina, posebusters, known, wanted, dock, fast), tuple(notes)
+
+
+def _is_near(mol: Chem.Mol, protein: Protein) -> bool:
+    points = mol.GetConformer().GetPositions()
+    points = points[np.isfinite(points).all(1)]
+    return len(points) > 0 and bool(cKDTree(protein.positions).query(points)[0].min() < NEAR)
 
 
 def _check_apart(mol: Chem.Mol, protein: Protein) -> None:

@@ -66,6 +66,8 @@ def read_protein(path: str | os.PathLike[str]) -> Protein:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     text = read_text(path)
+    if path.name.lower().removesuffix(".gz").endswith((".cif", ".mmcif")):
+        raise ValueError(f"{path}: got an mmCIF file; expected a .pdb file: `moldiff prepare-pocket` makes one of it")
     check_pdb(path, text)
     with rdBase.BlockLogs():
         mol = Chem.MolFromPDBBlock(text, sanitize=False, removeHs=False, proximityBonding=False)

@@ -16,7 +16,7 @@ MAX_EXTENT = 60.0
 """Å: molecules that lie further apart are not in one pocket, and the grid of energies would be large."""
 
 
-def vina_minimiser(molecules: Sequence[Chem.Mol | None], pocket: Path | None) -> Callable[[Chem.Mol], Chem.Mol]:
+def vina_minimiser(molecules: Sequence[Chem.Mol], pocket: Path | None) -> Callable[[Chem.Mol], Chem.Mol]:
     """What moves a molecule to Vina's next minimum, with a grid of energies around all molecules.
 
     Args:
@@ -34,7 +34,7 @@ def vina_minimiser(molecules: Sequence[Chem.Mol | None], pocket: Path | None) ->
     if pocket is None:
         raise ValueError("Vina needs a protein: give --pocket, a .pdb file")
     protein = read_protein(pocket)
-    places = [mol.GetConformer().GetPositions() for mol in molecules if mol is not None and mol.GetNumConformers()]
+    places = [mol.GetConformer().GetPositions() for mol in molecules]
     points = np.concatenate([*places, np.empty((0, 3))])
     points = points[np.isfinite(points).all(1)]
     if (extent := float(np.ptp(points, axis=0).max())) > MAX_EXTENT:

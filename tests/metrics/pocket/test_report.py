@@ -178,6 +178,18 @@ def test_reference_must_be_a_molecule(complex_folder, ligand):
         evaluate_pocket([], complex_folder / "pocket.pdb")
 
 
+def test_what_lies_elsewhere(complex_folder, ligand, moved):
+    """All molecules, or a reference: an error. Some molecules: a note, and nothing else changes."""
+    pocket, away = complex_folder / "pocket.pdb", moved(60.0, 0.0, 0.0)
+    with pytest.raises(ValueError, match=r"Got no molecule within 6 Å of pocket\.pdb"):
+        evaluate_pocket([away, None], pocket, [ligand], fast=True)
+    with pytest.raises(ValueError, match="a reference ligand that is not within 6 Å"):
+        evaluate_pocket([ligand], pocket, [away], fast=True)
+    report = evaluate_pocket([ligand, away, None], pocket, [ligand], fast=True)
+    assert [note for note in report.notes if "within" in note] == ["1 molecules are not within 6 Å of the protein"]
+    assert evaluate_pocket([None], pocket, fast=True).shares["valid"].count == 0
+
+
 def test_ligand_left_in_the_pocket(complex_folder, ligand, tmp_path):
     path = tmp_path / "holo.pdb"
     atoms = [line for line in Chem.MolToPDBBlock(ligand).splitlines() if line.startswith("HETATM")]
