@@ -9,6 +9,7 @@ from rdkit import Chem
 from moldiff.chem.files import MoleculeWriter, read_molecules
 from moldiff.cli import main
 from moldiff.metrics.pocket import VinaPocket, read_protein, sanitized
+from moldiff.metrics.pocket.settle import vina_minimiser
 
 
 def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -99,9 +100,10 @@ def test_vina_places_designs(root: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert float(after[1].GetProp("moldiff_relaxed_rmsd")) == pytest.approx((shift**2).sum(1).mean() ** 0.5, abs=1e-3)
     placed.unlink()
     assert "give --pocket, a .pdb file" in fails(capsys, *arguments)
-    write(0.0, 70.0)
-    assert "expected molecules in one pocket" in fails(capsys, *arguments, "--pocket", str(pocket))
     assert list(tmp_path.iterdir()) == [drawn]
+    write(0.0, 70.0)
+    with pytest.raises(ValueError, match="that lie up to .* Å apart; expected molecules in one pocket"):
+        vina_minimiser(read_molecules(drawn)[:2], pocket)
 
 
 def test_bad_input_is_told_before_any_work(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

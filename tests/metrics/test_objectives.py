@@ -41,7 +41,7 @@ def test_energies_fall(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("moldiff.metrics.objectives.VinaPocket", Grid)
     monkeypatch.setattr("moldiff.metrics.objectives.read_protein", lambda path: f"protein of {path}")
-    monkeypatch.setattr("moldiff.metrics.objectives.read_molecules", lambda path: [Chem.MolFromSmiles("O"), None])
+    monkeypatch.setattr("moldiff.metrics.objectives.read_molecule", lambda path: Chem.MolFromSmiles("O"))
     for ligand in (Chem.MolFromSmiles("C"), "a.sdf"):
         found = objective("vina", "a.pdb", ligand)
         assert found.function(Chem.MolFromSmiles("CCO")) == -3.0
