@@ -102,7 +102,7 @@ def test_vina_places_designs(root: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert "give --pocket, a .pdb file" in fails(capsys, *arguments)
     assert list(tmp_path.iterdir()) == [drawn]
     write(0.0, 70.0)
-    with pytest.raises(ValueError, match="that lie up to .* Å apart; expected molecules in one pocket"):
+    with pytest.raises(ValueError, match=r"that lie up to .* Å apart; expected molecules in one pocket"):
         vina_minimiser(read_molecules(drawn)[:2], pocket)
 
 
