@@ -153,6 +153,7 @@ def test_checkpoints_name_classes_of_ours_or_of_the_users_config(
     saved = torch.load("checkpoints/last.ckpt", weights_only=True)
     saved["hyper_parameters"]["sampler"] = {"class_path": "foreign_module.Own"}
     torch.save(saved, "foreign.ckpt")
+    Path("checkpoints/last.ckpt").unlink()  # beside it, another checkpoint is not gone on with
     go_on = [*fit, "--trainer.max_steps", "6", "--ckpt_path", "foreign.ckpt"]
     with pytest.raises(SystemExit):
         main(go_on)
