@@ -41,7 +41,13 @@ QED_WEIGHT, SA_WEIGHT = 3.0, 6.0  # kcal/mol
 
 
 def chosen(rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    """One training complex of each cluster90, in a random order that is always the same; no designs."""
+    """One training complex of each cluster90, in a random order that is always the same; no designs.
+
+    Raises:
+        ValueError: if there is no column that tells the split, or none to tell designs by.
+    """
+    if missing := {"split", "source"} - set(rows[0]):
+        raise ValueError(f"index.csv has no column {', '.join(sorted(missing))}: expected them")
     rows = [row for row in rows if row["split"] == "train" and row["source"] != OWN]
     random.Random(0).shuffle(rows)
     return list({row.get("cluster90", row["id"]): row for row in rows}.values())
@@ -99,9 +105,10 @@ def main() -> None:
     args = parser.parse_args()
     rows = read_index(args.folder)
     have = {row["id"] for row in rows}
+    wanted = chosen(rows)
     generator = MoleculeGenerator.from_pretrained(args.model)
     added = 0
-    for row in (bar := tqdm(chosen(rows)[args.part[0] :: args.part[1]], "pockets")):
+    for row in (bar := tqdm(wanted[args.part[0] :: args.part[1]], "pockets")):
         names = [f"{row['id']}_own{place}" for place in range(args.keep)]
         if names[0] in have:
             continue

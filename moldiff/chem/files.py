@@ -31,6 +31,7 @@ WITHOUT_BONDS = (".xyz", ".npz")
 WRITABLE = (".sdf", ".xyz")
 _SLOW = 1000  # from this number of molecules on, there is a progress bar
 _WIDE = 9999.0  # Å; the columns of a V2000 record hold no larger coordinates
+_COUNTED = 127  # the highest sum of the bond orders of an atom that RDKit can hold
 _MOST = 999  # atoms, and bonds, of a record in the plain form of SDF
 _FAR = 1e6  # Å; no molecule is so large
 
@@ -323,7 +324,9 @@ def _sdf_text(molecule: Chem.Mol) -> str:
             return str(Chem.SDWriter.GetText(molecule, kekulize=True, force_v3000=wide))
         except Chem.KekulizeException:
             return str(Chem.SDWriter.GetText(molecule, kekulize=False, force_v3000=wide))
-        except RuntimeError:  # an atom with more bonds than RDKit can count
+        except RuntimeError:
+            if all(sum(b.GetBondTypeAsDouble() for b in atom.GetBonds()) <= _COUNTED for atom in molecule.GetAtoms()):
+                raise
             molecule = Chem.RWMol(molecule)
             molecule.BeginBatchEdit()
             for bond in molecule.GetBonds():

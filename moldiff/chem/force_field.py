@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdForceFieldHelpers as force_fields
 from scipy.spatial import cKDTree
@@ -64,10 +65,22 @@ def relax(mol: Chem.Mol, pocket: Pocket | None = None) -> Relaxed:
             raise ValueError("its atoms lie in one place")
         if left:
             raise ValueError(f"it does not come to rest in {_MAX_STEPS:,} steps")
-    after = moved.GetConformer().GetPositions()[: mol.GetNumAtoms()]
     out = Chem.Mol(mol)
-    out.GetConformer().SetPositions(np.ascontiguousarray(after))
-    return Relaxed(out, float(np.sqrt(((after - before) ** 2).sum(1).mean())))
+    out.GetConformer().SetPositions(np.ascontiguousarray(moved.GetConformer().GetPositions()[: mol.GetNumAtoms()]))
+    return Relaxed(out, rmsd(mol, out))
+
+
+def rmsd(before: Chem.Mol, after: Chem.Mol) -> float:
+    """Root mean square distance, in Å, that the atoms have moved, without superposition."""
+    shift = after.GetConformer().GetPositions() - before.GetConformer().GetPositions()
+    return float(np.sqrt((shift**2).sum(1).mean()))
+
+
+def is_near(mol: Chem.Mol, positions: NDArray[np.float64]) -> bool:
+    """Whether an atom with finite coordinates is within `NEAR` of any of the positions (N, 3) in Å."""
+    points = mol.GetConformer().GetPositions() if mol.GetNumConformers() else np.empty((0, 3))
+    points = points[np.isfinite(points).all(1)]
+    return len(points) > 0 and bool(cKDTree(positions).query(points)[0].min() < NEAR)
 
 
 def _force_field(mol: Chem.Mol) -> tuple[Any, str]:

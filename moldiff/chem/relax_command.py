@@ -9,12 +9,10 @@ from pathlib import Path
 
 import numpy as np
 from rdkit import Chem
-from scipy.spatial import cKDTree
 from tqdm import tqdm
 
 from moldiff.chem.files import MoleculeWriter, read_molecules
-from moldiff.chem.force_field import NEAR, relax
-from moldiff.chem.pocket import Pocket
+from moldiff.chem.force_field import NEAR, is_near, relax, rmsd
 from moldiff.chem.protein_files import read_pocket
 
 
@@ -44,7 +42,7 @@ def run_relax(
         raise ValueError(f"{molecules}: expected a .sdf or .sdf.gz file, which has bonds and coordinates")
     writer = MoleculeWriter(out, overwrite)
     mols, around = read_molecules(molecules), None if pocket is None else read_pocket(pocket)
-    near = [mol for mol in mols if mol is not None and (around is None or _is_near(mol, around))]
+    near = [mol for mol in mols if mol is not None and (around is None or is_near(mol, around.positions))]
     if around is not None and not near:
         raise ValueError(
             f"{molecules}: got no molecule within {NEAR:g} Å of the atoms of {pocket}; expected both in one frame"
@@ -60,12 +58,12 @@ def run_relax(
             try:
                 if mol is None:
                     raise ValueError("unreadable, or without atoms")
-                if around is not None and not _is_near(mol, around):
+                if around is not None and not is_near(mol, around.positions):
                     raise ValueError(f"not within {NEAR:g} Å of the protein")
                 relaxed = relax(mol, around).mol
                 if move is not None:
                     relaxed = relax(move(relaxed), around).mol
-                moved.append(_rmsd(mol, relaxed))
+                moved.append(rmsd(mol, relaxed))
                 mol, done = relaxed, True
                 mol.SetProp("moldiff_relaxed_rmsd", f"{moved[-1]:.3f}")
             except ValueError as error:
@@ -77,16 +75,3 @@ def run_relax(
     sys.stdout.write(f"{out}: {len(moved):,} of {len(mols):,} molecules relaxed{mean}\n")
     for reason, count in failures.most_common():
         sys.stdout.write(f"  {count:,} as they were: {reason}\n")
-
-
-def _rmsd(before: Chem.Mol, after: Chem.Mol) -> float:
-    """Root mean square distance, in Å, that the atoms have moved."""
-    shift = after.GetConformer().GetPositions() - before.GetConformer().GetPositions()
-    return float(np.sqrt((shift**2).sum(1).mean()))
-
-
-def _is_near(mol: Chem.Mol, pocket: Pocket) -> bool:
-    """Whether an atom with finite coordinates is near the pocket."""
-    points = mol.GetConformer().GetPositions() if mol.GetNumConformers() else np.empty((0, 3))
-    points = points[np.isfinite(points).all(1)]
-    return len(points) > 0 and bool(cKDTree(pocket.positions).query(points)[0].min() < NEAR)

@@ -23,6 +23,8 @@ def test_one_training_complex_of_each_cluster_and_no_design() -> None:
     picked = chosen(rows)
     assert sorted(int(row["cluster90"]) for row in picked) == list(range(30))
     assert picked == chosen([*rows, row("5a_own0", "5", source=OWN)])  # the same when it goes on
+    with pytest.raises(ValueError, match="no column source, split"):
+        chosen([{"id": "a"}])
     assert len(chosen([{"id": str(k), "split": "train", "source": "x"} for k in range(5)])) == 5
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-import numpy as np
 from rdkit import Chem
 from scipy.spatial import cKDTree
 from tqdm import tqdm
 
-from moldiff.chem.force_field import NEAR
+from moldiff.chem.force_field import NEAR, is_near
 from moldiff.metrics.pocket.posebusters import require_posebusters
 from moldiff.metrics.pocket.protein import Protein, read_protein
 from moldiff.metrics.pocket.report import PocketReport
@@ -58,10 +57,10 @@ def evaluate_pocket(
     known = references if known_ligands is None else [_checked(mol, "known", k) for k, mol in enumerate(known_ligands)]
     for mol in references:
         _check_apart(mol, protein)
-        if not _is_near(mol, protein):
+        if not is_near(mol, protein.positions):
             raise ValueError(f"Got a reference ligand that is not within {NEAR:g} Å of {protein.name}; {_ONE_FRAME}")
     placed = [mol for mol in molecules if mol is not None and mol.GetNumConformers()]
-    away = sum(not _is_near(mol, protein) for mol in placed)
+    away = sum(not is_near(mol, protein.positions) for mol in placed)
     if placed and away == len(placed):
         raise ValueError(f"Got no molecule within {NEAR:g} Å of {protein.name}; {_ONE_FRAME}")
     scorer, notes = pocket_scorer(protein, references, known, dock, fast)
@@ -100,12 +99,6 @@ def pocket_scorer(
         notes.append("fast: without strain and PoseBusters' internal energy")
     wanted = reference_interactions(references, protein)
     return Scorer(protein, vina, posebusters, known, wanted, dock, fast), tuple(notes)
-
-
-def _is_near(mol: Chem.Mol, protein: Protein) -> bool:
-    points = mol.GetConformer().GetPositions()
-    points = points[np.isfinite(points).all(1)]
-    return len(points) > 0 and bool(cKDTree(protein.positions).query(points)[0].min() < NEAR)
 
 
 def _check_apart(mol: Chem.Mol, protein: Protein) -> None:
