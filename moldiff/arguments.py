@@ -12,7 +12,7 @@ _SWITCHES = {  # options without a value
     "overwrite": "Replace the output if it exists.",
     "trust_classes": "Load a model that names classes from outside of moldiff, which can run any code.",
     "half": "Keep the weights as float16: half the size, rounded by 0.05 % at most; they are used in float32.",
-    "resume": "Go on with what an interrupted run has written.",
+    "resume": "Go on with what is written: an interrupted run, or for more molecules.",
     "dock": "With --pocket: dock each molecule with AutoDock Vina as well (seconds to minutes for each).",
     "vina": "With --pocket (.pdb): move the molecules to the next minimum of AutoDock Vina's energy, too.",
     "fast": "With --pocket: leave out strain and PoseBusters' internal energy, which take most of the time.",

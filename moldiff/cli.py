@@ -129,7 +129,7 @@ def sample(
         trust_classes: load a model that names classes from outside of moldiff, which can run any code.
         devices: processes on each machine that share the work, with a GPU each if there are any.
         num_nodes: machines; with more than one, srun or torchrun must start the processes.
-        resume: go on with what an interrupted run has written; finished molecules are not drawn again.
+        resume: go on with what is written already: the rest of an interrupted run, or more molecules than before.
         avoid_clashes: with `pocket`, how strongly atoms are pushed out of the protein's: 1 if not given, 0 = not.
         reward: qed, logp, sa, smarts:PATTERN, or properties (nearness to the asked): the best of a population.
         particles: with `reward`, the size of a population; with 4, it costs as much as to draw 4 molecules.
@@ -154,7 +154,8 @@ def sample(
         generator = MoleculeGenerator.from_pretrained(model, rank.device(device), precision, trust_classes)
         steps, first = num_steps or generator.model.num_steps, rank.number == 0
         asked = options.conditions(generator)
-        part = rank.part(writer.finished.checked(options.run(generator), num_samples))
+        done = writer.finished.checked(options.run(generator), num_samples)
+        part = rank.part(done, path == out, num_samples)
         if trajectory is not None and first:
             generator.trajectory(0, seed, num_steps, num_atoms, **asked).save(trajectory, overwrite or resume)
         batches = generator.stream(num_samples, seed, num_steps, num_atoms, batch_size, first, part, **asked)

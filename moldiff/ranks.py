@@ -61,8 +61,17 @@ class Rank:
             path.unlink(missing_ok=True)  # nobody must take it for that of this run
         return path
 
-    def part(self, done: frozenset[int]) -> Part:
-        """What is left for this process to draw."""
+    def part(self, done: frozenset[int], adds: bool, num_samples: int) -> Part:
+        """What is left for this process to draw; `adds`: to the whole file, and not to a share.
+
+        Raises:
+            ValueError: if several processes would add to one file.
+        """
+        if adds and self.total > 1 and len(done) < num_samples:
+            raise ValueError(
+                f"got a whole file of {len(done)} molecules, --num_samples {num_samples} and {self.total} processes: "
+                "one process can add to a file; leave out --devices and --num_nodes, or choose another file"
+            )
         return Part(self.number, self.total, done)
 
     def ending(self, out: Path, path: Path, num_samples: int, valid: int) -> str:

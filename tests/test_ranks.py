@@ -130,6 +130,51 @@ def test_nothing_is_drawn_when_all_is_there(whole, sample, work, capsys, monkeyp
     assert drawn == []
 
 
+def test_more_molecules_are_added_to_a_whole_file(whole, sample, work, capsys, monkeypatch):
+    """Those that were there stay as they are; what is interrupted meanwhile loses neither the old nor the new."""
+    suffix = whole[1]
+    x, rest = Path(f"x{suffix}"), Path(f"x.partial{suffix}")
+    sample(out=x.name, num_samples=8)
+    first = x.read_bytes()
+    drawn = cut_off_stream(monkeypatch, 2)
+    with pytest.raises(SystemExit):
+        sample("--resume", out=x.name)
+    assert x.read_bytes() == first
+    assert set(finished_records(rest).indices) == set(drawn) <= set(range(8, 20))
+    before = list(drawn)
+    drawn.clear()
+    monkeypatch.setattr(MoleculeGenerator, "_allowed", 10**6, raising=False)
+    capsys.readouterr()
+    sample("--resume", out=x.name)
+    assert capsys.readouterr().out.startswith(f"20 molecules written to x{suffix}, ")
+    assert sorted([*before, *drawn]) == list(range(8, 20))
+    assert x.read_bytes().startswith(first)
+    assert list(finished_records(x).indices) == list(range(20))
+    assert names(work) == [f"whole{suffix}", x.name]
+    rest.write_bytes(x.read_bytes()[len(first) :])  # left by a process that was killed when it had put both together
+    sample("--resume", out=x.name)
+    assert list(finished_records(x).indices) == list(range(20))
+    assert names(work) == [f"whole{suffix}", x.name]
+
+
+def test_what_cannot_be_added_is_kept(whole, sample, work, capsys, monkeypatch):
+    data, suffix = whole
+    sample("--seed", 1, out=f"y{suffix}")
+    x, rest = Path(f"x{suffix}"), Path(f"x.partial{suffix}")
+    x.write_bytes(data)
+    rest.write_bytes(other := Path(f"y{suffix}").read_bytes())
+    with pytest.raises(SystemExit):
+        sample("--resume", out=x.name, num_samples=30)
+    assert "molecules of another run" in capsys.readouterr().err
+    assert (x.read_bytes(), rest.read_bytes()) == (data, other)
+    rest.unlink()
+    as_rank(monkeypatch, 1, 2)
+    with pytest.raises(SystemExit):
+        sample("--devices", 2, "--resume", out=x.name, num_samples=30)
+    assert "one process can add to a file" in capsys.readouterr().err
+    assert x.read_bytes() == data
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -85,8 +85,8 @@ class MoleculeWriter:
     Args:
         path: the file, .sdf or .xyz by its ending.
         overwrite: replace the file, and a partial file, if they exist.
-        resume: go on with a partial file of `moldiff sample`, if there is one; `finished` tells what is in it. If there
-            is only the file itself, that is what is finished, and nothing can be added.
+        resume: go on with what `moldiff sample` has written, the file or a partial one; `finished` tells what is there.
+            What is added to a whole file goes to a partial one first, so the file stays until it is replaced by both.
 
     Raises:
         ValueError: if the ending is neither .sdf nor .xyz, or a partial file to go on with is of another kind.
@@ -102,32 +102,25 @@ class MoleculeWriter:
         self.partial_path = self.path.with_name(f"{self.path.stem}.partial{self.path.suffix}")
         self.finished = FinishedRecords(self.partial_path, array("q"), array("q"), frozenset(), 0)
         self._overwrite, self._resume = overwrite, resume
-        self._places, self._lengths = array("q"), array("q")  # of each record; the length is in bytes
+        self._old = self.finished  # what is in the file itself, if that is added to
+        self._places, self._lengths = array("q"), array("q")  # of each record that is not; the length is in bytes
         self._file: IO[bytes] | None = None
+        self._entered = False
         self._check()
 
     @property
     def count(self) -> int:
         """Number of records, with those that were there before."""
-        return len(self._places)
+        return len(self._old.indices) + len(self._places)
 
     def __enter__(self) -> Self:
-        """Open the partial file."""
+        """Open the partial file; if there is a whole one to add to, not before there is something to add."""
         self._check()
-        if self._whole():
-            self.finished = finished_records(self.path)
-            return self
-        old = self._overwrite or self._resume
-        self._file = self.partial_path.open("ab" if old else "xb", buffering=0)
-        try:
-            lock(self._file, self.partial_path)
-            if self._resume:
-                self.finished = finished_records(self.partial_path)
-            self._places, self._lengths = self.finished.indices[:], self.finished.lengths[:]
-            self._file.truncate(sum(self._lengths))
-        except (OSError, ValueError):
-            self._file.close()
-            raise
+        if self._adds():
+            self._old = self.finished = finished_records(self.path)
+        if not self._adds() or self.partial_path.exists():
+            self._open()
+        self._entered = True
         return self
 
     def write(self, molecule: Chem.Mol | None, place: int | None = None) -> None:
@@ -136,10 +129,10 @@ class MoleculeWriter:
         Raises:
             OSError: if it cannot be written, for want of room say; the records before it stay.
         """
-        if self._whole():
-            raise FileExistsError(f"{self.path} exists and lacks molecules of this run: move it away")
-        if self._file is None:
+        if not self._entered:
             raise ValueError(f"MoleculeWriter of {self.path} is not open; expected it to be used in a `with` block")
+        if self._file is None:
+            self._open()
         molecule = Chem.Mol() if molecule is None else molecule
         data = (_xyz_text(molecule) if self._format == ".xyz" else _sdf_text(molecule)).encode()
         write_all(self._file, data, self.partial_path)
@@ -149,8 +142,9 @@ class MoleculeWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Rename the partial file; after an exception it stays where it is, unless it is empty."""
-        if self._file is None:
+        """Make the file of the partial one; after an exception that stays where it is, unless it is empty."""
+        self._entered = False
+        if self._file is None:  # nothing was added
             return
         try:
             if kind is None:
@@ -160,27 +154,46 @@ class MoleculeWriter:
             self._file.close()
             self._file = None
         if kind is None:
-            ordered.replace(self.partial_path)
-            self.partial_path.replace(self.path)
-        elif self.count == 0:
-            self.partial_path.unlink()
+            ordered.replace(self.path)
+        if kind is None or not self._places:
+            self.partial_path.unlink(missing_ok=True)
 
-    def _whole(self) -> bool:
-        """Whether there is nothing to go on with but a complete file."""
-        return self._resume and self._file is None and self.path.exists() and not self.partial_path.exists()
+    def _adds(self) -> bool:
+        """Whether what is there to go on with is the file itself, with or without a partial one."""
+        return self._resume and self.path.exists() and not (self._overwrite and self.partial_path.exists())
+
+    def _open(self) -> None:
+        """Open the partial file, with what is in it if that is to be gone on with."""
+        file = self.partial_path.open("ab" if self._overwrite or self._resume else "xb", buffering=0)
+        try:
+            lock(file, self.partial_path)
+            more = finished_records(self.partial_path) if self._resume else self.finished
+            if not (self._adds() and more.repeats(self._old)):
+                self.finished = self._old.followed_by(more)
+                self._places, self._lengths = more.indices[:], more.lengths[:]
+            file.truncate(sum(self._lengths))
+        except (OSError, ValueError):
+            file.close()
+            raise
+        self._file = file
 
     def _ordered(self) -> Path:
-        """A file with the records in the order of their places: the partial file, or a copy of it."""
-        if all(a <= b for a, b in pairwise(self._places)):
+        """A file with all records in the order of their places: the partial file, or a copy of it."""
+        if not self._old.indices and all(a <= b for a, b in pairwise(self._places)):
             return self.partial_path
+        sources = [(self.partial_path, self._places, self._lengths)]
+        if self._old.indices:
+            if self.path.stat().st_size != sum(self._old.lengths):
+                raise FileExistsError(f"{self.path} was written by another process meanwhile: go on again (--resume)")
+            sources.insert(0, (self.path, self._old.indices, self._old.lengths))
         ordered = self.partial_path.with_name(f"{self.path.stem}.ordered{self.path.suffix}")
-        copy_in_order([(self.partial_path, self._places, self._lengths)], ordered)
+        copy_in_order(sources, ordered)
         return ordered
 
     def _check(self) -> None:
         if not self.path.parent.is_dir():
             raise FileNotFoundError(f"{self.path.parent}: no such folder; create it before writing {self.path.name}")
-        if self._overwrite or self._whole():
+        if self._overwrite or self._adds():
             return
         if self.path.exists():
             raise FileExistsError(f"{self.path} exists; choose another name, or allow it to be overwritten")

@@ -46,6 +46,15 @@ class FinishedRecords:
     runs: frozenset[Run]  # that they are of: one, unless files were mixed
     num_valid: int  # that pass the strict rule
 
+    def repeats(self, whole: FinishedRecords) -> bool:
+        """Whether all of these are in another file of the same run."""
+        return self.runs <= whole.runs and set(self.indices) <= set(whole.indices)
+
+    def followed_by(self, more: FinishedRecords) -> FinishedRecords:
+        """These records and those of another file, which is named in messages."""
+        indices, lengths = self.indices + more.indices, self.lengths + more.lengths
+        return FinishedRecords(more.path, indices, lengths, self.runs | more.runs, self.num_valid + more.num_valid)
+
     def checked(self, run: Run, num_samples: int) -> frozenset[int]:
         """The indices, if they can all be of this run.
 
@@ -62,7 +71,7 @@ class FinishedRecords:
         if len(done) < len(self.indices) or (done and max(done) >= num_samples):
             raise ValueError(
                 f"{self.path}: got {len(self.indices)} molecules with {len(done)} indices up to {max(done)}; expected "
-                f"each index once, below num_samples={num_samples}: ask for as many as before, or move the file away"
+                f"each index once, below num_samples={num_samples}: ask for as many or more, or move the file away"
             )
         return done
 
@@ -148,7 +157,8 @@ def copy_in_order(sources: Sequence[tuple[Path, Sequence[int], Sequence[int]]], 
                 os.fsync(out.fileno())
         except OSError as error:
             target.unlink(missing_ok=True)
-            why = f"{error.strerror}; all molecules are in {sources[0][0]}, make room for a copy and go on (--resume)"
+            names = ", ".join(str(path) for path, _, _ in sources)
+            why = f"{error.strerror}; all molecules are in {names}, make room for a copy and go on (--resume)"
             raise type(error)(error.errno, why, str(target)) from error
 
 
