@@ -25,14 +25,13 @@ from tqdm import tqdm
 from moldiff import MoleculeGenerator
 from moldiff.chem.druglikeness import qed, sa
 from moldiff.chem.files import read_molecules
-from moldiff.chem.force_field import relax
-from moldiff.chem.pocket import Pocket
 from moldiff.chem.protein_files import read_pocket
 from moldiff.chem.smiles import canonical_smiles
 from moldiff.data.complex_folder import FOLDER, LIGAND, POCKET, add_complex
 from moldiff.data.complexes import read_index
 from moldiff.metrics.pocket.posebusters import posebusters_checks, posebusters_valid
 from moldiff.metrics.pocket.protein import read_protein
+from moldiff.metrics.pocket.settle import Settler
 from moldiff.metrics.pocket.validity import design_verdict, sanitized
 from moldiff.metrics.pocket.vina import VinaPocket
 
@@ -53,12 +52,10 @@ def chosen(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     return list({row.get("cluster90", row["id"]): row for row in rows}.values())
 
 
-def settled(mol: Chem.Mol, pocket: Pocket, vina: VinaPocket) -> tuple[float, Chem.Mol] | None:
+def rated(mol: Chem.Mol, settler: Settler, vina: VinaPocket) -> tuple[float, Chem.Mol] | None:
     """Vina's energy of a molecule in its next minimum, less rewards, and the pose; None if that fails."""
     try:
-        whole = sanitized(mol)
-        pose = vina.minimised_pose(sanitized(relax(whole, pocket).mol))
-        pose = sanitized(relax(pose, pocket).mol)
+        pose = sanitized(settler.settled(sanitized(mol)))
         energy = vina.energies(pose).score
     except (ValueError, RuntimeError):
         return None
@@ -78,9 +75,10 @@ def best(generator: MoleculeGenerator, entry: Path, args: argparse.Namespace) ->
     known = sanitized(read_molecules(entry / LIGAND)[0])
     if not has_phosphorus(known):
         valid = [mol for mol in valid if not has_phosphorus(mol)]
-    pocket, protein = read_pocket(entry / POCKET), read_protein(entry / POCKET)
+    protein = read_protein(entry / POCKET)
     vina = VinaPocket.around(protein, known)
-    poses = [pose for mol in valid if (pose := settled(mol, pocket, vina))]
+    settler = Settler(read_pocket(entry / POCKET), vina)
+    poses = [pose for mol in valid if (pose := rated(mol, settler, vina))]
     kept: set[str] = set()
     for _, mol in sorted(poses, key=lambda pose: pose[0]):
         if len(kept) == args.keep:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +22,13 @@ from tqdm import tqdm
 
 from moldiff import MoleculeGenerator
 from moldiff.chem.files import read_molecules
-from moldiff.chem.relax_command import run_relax
 from moldiff.data.complex_folder import FOLDER, LIGAND, POCKET
 from moldiff.data.complexes import read_index
 from moldiff.metrics.pocket import PocketReport, PocketSummary, evaluate_pocket, read_protein
 from moldiff.metrics.pocket.report import Summary
-from moldiff.metrics.pocket.settle import vina_minimiser
 from moldiff.metrics.pocket.validity import sanitized
 from moldiff.metrics.pocket.vina import VinaPocket
+from moldiff.relax_command import run_relax
 
 
 def draw(generator: MoleculeGenerator, entry: Path, out: Path, args: argparse.Namespace) -> float:
@@ -45,7 +43,7 @@ def draw(generator: MoleculeGenerator, entry: Path, out: Path, args: argparse.Na
 def relaxed(designs: Path, entry: Path, vina: bool) -> list[Chem.Mol | None]:
     """The molecules of a file as `moldiff relax` writes them: what cannot be relaxed is as it was."""
     out = designs.with_suffix(".relaxed.sdf")
-    run_relax(designs, out, entry / POCKET, True, partial(vina_minimiser, pocket=entry / POCKET) if vina else None)
+    run_relax(designs, out, entry / POCKET, vina, overwrite=True)
     return read_molecules(out)
 
 

@@ -238,14 +238,14 @@ def evaluate(
         fast: with `pocket`, leave out strain and PoseBusters' internal energy, which take most of the time.
     """
     if pocket is not None:
-        if (metrics, bonds, workers) != ("basic,properties,geometry", "rdkit", None) or reference not in ("qm9", None):
+        if (metrics, bonds) != ("basic,properties,geometry", "rdkit") or reference not in ("qm9", None):
             raise ValueError(
-                "got --metrics, --bonds, --workers or --reference with --pocket, whose scores are always the same: "
+                "got --metrics, --bonds or --reference with --pocket, whose scores are always the same: "
                 "leave them out (the known ligand is the --reference_ligand)"
             )
         from moldiff.metrics.pocket.command import run_evaluate_pocket
 
-        run_evaluate_pocket(molecules, pocket, reference_ligand, out, overwrite, dock, fast)
+        run_evaluate_pocket(molecules, pocket, reference_ligand, out, overwrite, dock, fast, workers)
         return
     if reference_ligand is not None or dock or fast:
         raise ValueError("got --reference_ligand, --dock or --fast without --pocket; expected --pocket P.pdb with them")
@@ -255,7 +255,14 @@ def evaluate(
     run_evaluate(molecules, reference, out, overwrite, groups, bonds, workers)
 
 
-def relax(molecules: Path, out: Path, pocket: Path | None = None, vina: bool = False, overwrite: bool = False) -> None:
+def relax(
+    molecules: Path,
+    out: Path,
+    pocket: Path | None = None,
+    vina: bool = False,
+    workers: int | None = None,
+    overwrite: bool = False,
+) -> None:
     """Mend the geometry of the molecules of a file by a force field (MMFF94s, or UFF), alone or in a pocket.
 
     Args:
@@ -263,12 +270,12 @@ def relax(molecules: Path, out: Path, pocket: Path | None = None, vina: bool = F
         out: .sdf or .xyz file for all records, with `moldiff_relaxed` (1; 0 where it failed) and how far atoms moved.
         pocket: .pdb or .cif file of a protein; the molecules keep their places in it, and clashes get fewer.
         vina: with `pocket` (.pdb), move them to the next minimum of AutoDock Vina's energy, too.
+        workers: processes; one per core if not given, unless there is little to do.
         overwrite: replace `out` if it exists.
     """
-    from moldiff.chem.relax_command import run_relax
-    from moldiff.metrics.pocket.settle import vina_minimiser
+    from moldiff.relax_command import run_relax
 
-    run_relax(molecules, out, pocket, overwrite, (lambda mols: vina_minimiser(mols, pocket)) if vina else None)
+    run_relax(molecules, out, pocket, vina, overwrite, workers)
 
 
 def report(

@@ -131,11 +131,10 @@ class MoleculeWriter:
         """
         if not self._entered:
             raise ValueError(f"MoleculeWriter of {self.path} is not open; expected it to be used in a `with` block")
-        if self._file is None:
-            self._open()
+        file = self._file or self._open()
         molecule = Chem.Mol() if molecule is None else molecule
         data = (_xyz_text(molecule) if self._format == ".xyz" else _sdf_text(molecule)).encode()
-        write_all(self._file, data, self.partial_path)
+        write_all(file, data, self.partial_path)
         self._places.append(self.count if place is None else place)
         self._lengths.append(len(data))
 
@@ -162,7 +161,7 @@ class MoleculeWriter:
         """Whether what is there to go on with is the file itself, with or without a partial one."""
         return self._resume and self.path.exists() and not (self._overwrite and self.partial_path.exists())
 
-    def _open(self) -> None:
+    def _open(self) -> IO[bytes]:
         """Open the partial file, with what is in it if that is to be gone on with."""
         file = self.partial_path.open("ab" if self._overwrite or self._resume else "xb", buffering=0)
         try:
@@ -176,6 +175,7 @@ class MoleculeWriter:
             file.close()
             raise
         self._file = file
+        return file
 
     def _ordered(self) -> Path:
         """A file with all records in the order of their places: the partial file, or a copy of it."""

@@ -19,7 +19,8 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from rdkit import Chem
 from tqdm import tqdm
 
-_CHUNK = 20  # items that a worker is given at once
+_CHUNK = 20  # items that a worker is given at once, at most
+_LITTLE = 10.0  # seconds of work: workers take some to start
 _SLOW = 1000  # from this number of items on, there is a progress bar even in one process
 
 
@@ -29,6 +30,18 @@ class Results:
 
     values: tuple[Any, ...]  # in the order of the items; None where it failed
     faults: dict[int, str]  # place of each item that failed -> why
+
+
+def number_of_workers(workers: int | None, seconds: float) -> int:
+    """As many as were asked for; if None, one per core that this process may use, or one if there is little to do.
+
+    Args:
+        workers: what was asked for.
+        seconds: that the work takes in one process, about.
+    """
+    if workers is not None:
+        return workers
+    return int(joblib.cpu_count()) if seconds > _LITTLE else 1
 
 
 def run_each(
@@ -46,20 +59,51 @@ def run_each(
     Raises:
         ValueError: if `workers` is less than 1.
     """
+    values: list[Any] = [None] * len(items)
+    faults: dict[int, str] = {}
+    for place, value, fault in as_done(function, items, name, workers, limit_s):
+        values[place] = value
+        if fault is not None:
+            faults[place] = fault
+    return Results(tuple(values), dict(sorted(faults.items())))
+
+
+def as_done(
+    function: Callable[[Any], Any],
+    items: Sequence[Any],
+    name: str,
+    workers: int = 1,
+    limit_s: float = 60.0,
+    slow: bool = False,
+) -> Iterator[tuple[int, Any, str | None]]:
+    """The same, item by item as they become ready: place, value, and why it failed.
+
+    Args:
+        function: and the next four as for `run_each`.
+        items: see there.
+        name: see there.
+        workers: see there.
+        limit_s: see there.
+        slow: whether to show a progress bar even for few items in one process.
+
+    Raises:
+        ValueError: if `workers` is less than 1.
+    """
     if workers < 1:
         raise ValueError(f"Got {workers} workers; expected at least 1")
-    outcomes: dict[int, _Outcome] = {}
-    with tqdm(total=len(items), desc=name, disable=None if len(items) > _SLOW or workers > 1 else True) as bar:
+    many = slow or workers > 1 or len(items) > _SLOW
+    with tqdm(total=len(items), desc=name, unit="molecules", disable=None if many else True) as bar:
         if workers == 1 or len(items) <= 1:
             for place, item in enumerate(items):
-                outcomes[place] = _attempt(function, item)
+                outcome = _attempt(function, item)
                 bar.update()
-        else:
-            chunks = [range(k, min(k + _CHUNK, len(items))) for k in range(0, len(items), _CHUNK)]
-            _Workers(function, items, workers, limit_s, outcomes, bar).finish(chunks)
-    ordered = [outcomes[place] for place in range(len(items))]
-    faults = {place: outcome.fault for place, outcome in enumerate(ordered) if outcome.fault is not None}
-    return Results(tuple(outcome.value for outcome in ordered), faults)
+                yield place, outcome.value, outcome.fault
+            return
+        size = max(1, min(_CHUNK, len(items) // (4 * workers)))
+        chunks = [range(k, min(k + size, len(items))) for k in range(0, len(items), size)]
+        for place, outcome in _Workers(function, items, workers, limit_s).finish(chunks):
+            bar.update()
+            yield place, outcome.value, outcome.fault
 
 
 @dataclass(frozen=True)
@@ -74,36 +118,32 @@ _Done = tuple[range, list[_Outcome]]
 
 @dataclass(frozen=True)
 class _Workers:
-    """Fills in `outcomes`, by the place of the item."""
-
     function: Callable[[Any], Any]
     items: Sequence[Any]
     workers: int
     limit_s: float
-    outcomes: dict[int, _Outcome]
-    bar: tqdm[Any]
 
-    def finish(self, chunks: Sequence[range]) -> None:
+    def finish(self, chunks: Sequence[range]) -> Iterator[tuple[int, _Outcome]]:
         """All items of the chunks. If a worker dies, each chunk that is left is tried alone, and then each item."""
-        self._run(chunks)
-        for chunk in [c for c in chunks if c[0] not in self.outcomes]:
+        done: set[range] = set()
+        for chunk, outcomes in self._run(chunks):
+            done.add(chunk)
+            yield from zip(chunk, outcomes, strict=True)
+        for chunk in [c for c in chunks if c not in done]:
             if len(chunks) > 1:
-                self.finish([chunk])
+                yield from self.finish([chunk])
             elif len(chunk) > 1:
                 for place in chunk:
-                    self.finish([range(place, place + 1)])
+                    yield from self.finish([range(place, place + 1)])
             else:
-                self.outcomes[chunk[0]] = _Outcome(None, f"crashed, or took more than {self.limit_s:g} s")
-                self.bar.update()
+                yield chunk[0], _Outcome(None, f"crashed, or took more than {self.limit_s:g} s")
 
-    def _run(self, chunks: Sequence[range]) -> None:
+    def _run(self, chunks: Sequence[range]) -> Iterator[_Done]:
         """Whole chunks, until all are done or a worker dies."""
         jobs = ((self.function, c, [_packed(self.items[k]) for k in c], self.limit_s) for c in chunks)
         client = getattr(joblib.parallel.get_active_backend()[0], "client", None)
         try:
-            for chunk, done in self._by_joblib(jobs) if client is None else _by_dask(client, jobs):
-                self.outcomes.update(zip(chunk, done, strict=True))
-                self.bar.update(len(chunk))
+            yield from self._by_joblib(jobs) if client is None else _by_dask(client, jobs)
         except TerminatedWorkerError:
             return
 

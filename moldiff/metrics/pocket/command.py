@@ -21,6 +21,7 @@ def run_evaluate_pocket(
     overwrite: bool = False,
     dock: bool = False,
     fast: bool = False,
+    workers: int | None = None,
 ) -> PocketReport:
     """Score the molecules of a file in a pocket, and print the report.
 
@@ -32,6 +33,7 @@ def run_evaluate_pocket(
         overwrite: replace `out` if it exists.
         dock: whether to dock each molecule.
         fast: leave out what takes most of the time.
+        workers: processes; if None, one per core that this process may use, unless there is little to do.
 
     Raises:
         FileNotFoundError: if a file or the folder of `out` does not exist.
@@ -43,7 +45,7 @@ def run_evaluate_pocket(
         check_output(out, overwrite)
     references = [] if reference_ligand is None else read_molecules(reference_ligand)
     mols = read_molecules(molecules)
-    report = evaluate_pocket(mols, pocket, references, dock=dock, fast=fast)
+    report = evaluate_pocket(mols, pocket, references, dock=dock, fast=fast, workers=workers)
     bare = [NO_BONDS.format(BOND_RULES["rdkit"])] if molecules.suffix.lower() in WITHOUT_BONDS else []
     report = replace(report, notes=(*report.notes, *bare, *unreadable(mols)))
     sys.stdout.write(f"{molecules}: {report}\n")

@@ -7,18 +7,20 @@ from collections.abc import Sequence
 
 from rdkit import Chem
 from scipy.spatial import cKDTree
-from tqdm import tqdm
 
 from moldiff.chem.force_field import NEAR, is_near
+from moldiff.metrics.parallel import as_done, number_of_workers
 from moldiff.metrics.pocket.posebusters import require_posebusters
 from moldiff.metrics.pocket.protein import Protein, read_protein
 from moldiff.metrics.pocket.report import PocketReport
-from moldiff.metrics.pocket.scores import PocketScores, Scorer, reference_interactions
+from moldiff.metrics.pocket.scores import PocketScores, Scorer, reference_interactions, unscored
 from moldiff.metrics.pocket.validity import design_verdict, sanitized
 from moldiff.metrics.pocket.vina import VinaPocket
 from moldiff.metrics.share import requested_count
 from moldiff.metrics.strict import Cause
 
+_SECONDS_FAST, _SECONDS, _SECONDS_DOCK = 1.0, 5.0, 30.0  # that a molecule takes, about
+_LIMIT, _LIMIT_DOCK = 600.0, 3600.0  # seconds for a molecule
 _ONE_FRAME = "expected molecules in the pocket, and both files in one frame"
 
 
@@ -30,6 +32,7 @@ def evaluate_pocket(
     requested: int | None = None,
     dock: bool = False,
     fast: bool = False,
+    workers: int | None = 1,
 ) -> PocketReport:
     """Score molecules in a pocket, and the reference ligands under the same protocol.
 
@@ -44,6 +47,8 @@ def evaluate_pocket(
         requested: number of molecules that were asked for, if it is more than there are in `molecules`.
         dock: whether to dock each molecule with Vina as well (seconds to minutes for each).
         fast: leave out strain and PoseBusters' internal energy, which take most of the time otherwise.
+        workers: processes; None = one per core that this process may use, unless there is little to do. With more than
+            one, a molecule that crashes a program, or takes ten minutes (an hour, with `dock`), loses its scores only.
 
     Raises:
         FileNotFoundError: if there is no such PDB file.
@@ -64,11 +69,20 @@ def evaluate_pocket(
     if placed and away == len(placed):
         raise ValueError(f"Got no molecule within {NEAR:g} Å of {protein.name}; {_ONE_FRAME}")
     scorer, notes = pocket_scorer(protein, references, known, dock, fast)
-    scores = [scorer.score(mol) for mol in tqdm(molecules, "scoring", disable=None)]
+    number = number_of_workers(workers, (_SECONDS_DOCK if dock else _SECONDS_FAST if fast else _SECONDS) * total)
+    scores = _scores(scorer, molecules, number)
     scores += [PocketScores(cause=Cause.MISSING)] * (total - len(scores))
     if away:
         notes = (*notes, f"{away:,} molecules are not within {NEAR:g} Å of the protein")
     return PocketReport(protein.name, tuple(scores), tuple(map(scorer.score, references)), notes)
+
+
+def _scores(scorer: Scorer, molecules: Sequence[Chem.Mol | None], workers: int) -> list[PocketScores]:
+    limit = _LIMIT_DOCK if scorer.dock else _LIMIT
+    scores: list[PocketScores] = [PocketScores()] * len(molecules)
+    for place, found, fault in as_done(scorer.score, molecules, "scoring", workers, limit, slow=True):
+        scores[place] = found if fault is None else unscored(molecules[place], fault)
+    return scores
 
 
 def pocket_scorer(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,14 @@ class Protein:
     atom_names: tuple[str, ...]  # (A,) such as "CA"
     residue_names: tuple[str, ...]  # (A,) such as "HIS"
     residues: tuple[str, ...]  # (A,) chain and number of the residue of each atom, such as "A:57"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process: RDKit pickles coordinates in single precision unless it is asked not to."""
+        wanted = Chem.PropertyPickleOptions.AllProps | Chem.PropertyPickleOptions.CoordsAsDouble
+        return {**vars(self), "mol": self.mol.ToBinary(int(wanted))}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, mol=Chem.Mol(state["mol"]))
 
     def near(self, positions: NDArray[np.float64], distance: float) -> Protein:
         """The residues with an atom within a distance (Å) of any of the positions (N, 3); all, if there are none."""

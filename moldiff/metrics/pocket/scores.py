@@ -133,6 +133,14 @@ class Scorer:
         )
 
 
+def unscored(molecule: Chem.Mol | None, why: str) -> PocketScores:
+    """Of a molecule that a program crashed on: whether it is valid, and nothing else."""
+    verdict = design_verdict(molecule)
+    if verdict.cause is not None or molecule is None:
+        return PocketScores(cause=verdict.cause)
+    return PocketScores(smiles=verdict.smiles, heavy_atoms=molecule.GetNumHeavyAtoms(), vina_failure=why)
+
+
 def reference_interactions(molecules: Sequence[Chem.Mol], protein: Protein) -> Interactions | None:
     """The interactions of a reference ligand; of several, those of any; None of none."""
     if not molecules:

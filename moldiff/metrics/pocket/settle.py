@@ -1,13 +1,16 @@
-"""Poses that Vina likes better, without the tension that it does not see: `moldiff relax --vina`."""
+"""Poses without tension, and those that Vina likes better, without the tension that it does not see."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from rdkit import Chem
 
+from moldiff.chem.force_field import NEAR, is_near, relax
+from moldiff.chem.pocket import Pocket
 from moldiff.metrics.pocket.protein import read_protein
 from moldiff.metrics.pocket.validity import sanitized
 from moldiff.metrics.pocket.vina import VinaPocket
@@ -16,15 +19,39 @@ MAX_EXTENT = 60.0
 """Å: molecules that lie further apart are not in one pocket, and the grid of energies would be large."""
 
 
-def vina_minimiser(molecules: Sequence[Chem.Mol], pocket: Path | None) -> Callable[[Chem.Mol], Chem.Mol]:
-    """What moves a molecule to Vina's next minimum, with a grid of energies around all molecules.
+@dataclass(frozen=True)
+class Settler:
+    """Relaxes molecules, alone or in a pocket.
+
+    Args:
+        pocket: which the molecules lie in.
+        vina: the same pocket; if it is given, relaxed molecules are moved to the next minimum of Vina's energy, and
+            relaxed there.
+    """
+
+    pocket: Pocket | None = None
+    vina: VinaPocket | None = None
+
+    def settled(self, mol: Chem.Mol) -> Chem.Mol:
+        """A copy of a molecule with bonds and coordinates in Å, sanitized or not, in its new place.
+
+        Raises:
+            ValueError: why it cannot be relaxed or moved, or that it is not near the pocket.
+        """
+        if self.pocket is not None and not is_near(mol, self.pocket.positions):
+            raise ValueError(f"not within {NEAR:g} Å of the protein")
+        relaxed = relax(mol, self.pocket).mol
+        if self.vina is None:
+            return relaxed
+        return relax(self.vina.minimised_pose(sanitized(relaxed)), self.pocket).mol
+
+
+def vina_around(molecules: Sequence[Chem.Mol], pocket: Path | None) -> VinaPocket:
+    """Vina with a grid of energies around all molecules.
 
     Args:
         molecules: with coordinates in Å, in the pocket.
         pocket: .pdb file of a protein in the same frame.
-
-    Returns:
-        A function of a molecule, sanitized or not; it raises ValueError for what cannot be moved.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -42,5 +69,4 @@ def vina_minimiser(molecules: Sequence[Chem.Mol], pocket: Path | None) -> Callab
             f"Got molecules that lie up to {extent:.0f} Å apart; expected molecules in one pocket, {MAX_EXTENT:g} Å "
             "at most: relax those of each pocket by themselves"
         )
-    vina = VinaPocket.around(protein, points)
-    return lambda mol: vina.minimised_pose(sanitized(mol))
+    return VinaPocket.around(protein, points)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import tempfile
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,19 +55,17 @@ class VinaPocket:
         seed: int = 0,
     ) -> None:
         _meeko()
-        try:
-            from vina import Vina
-        except ImportError as error:
-            raise ImportError(_missing("vina")) from error
-        self.exhaustiveness = exhaustiveness
+        self._exhaustiveness = exhaustiveness
+        self._setup = _Setup(receptor_pdbqt(protein), (*centre.tolist(),), (*size.tolist(),), seed)
         self._low, self._high = centre - size / 2, centre + size / 2
-        self._vina: Any = Vina(sf_name="vina", cpu=1, seed=seed, verbosity=0)
-        with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "receptor.pdbqt")
-            with open(path, "w", encoding="utf-8") as file:
-                file.write(receptor_pdbqt(protein))
-            self._vina.set_receptor(path)
-        self._vina.compute_vina_maps([*centre.tolist()], [*size.tolist()])
+        self._vina = _vina(self._setup)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process, which computes the grid again, but once only."""
+        return {name: value for name, value in vars(self).items() if name != "_vina"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _vina=_vina(state["_setup"]))
 
     @classmethod
     def around(
@@ -96,7 +95,7 @@ class VinaPocket:
             minimised = float(self._vina.optimize()[0])
             if dock:
                 self._vina.set_ligand_from_string(text)  # the search starts from the pose as given
-                self._vina.dock(exhaustiveness=self.exhaustiveness, n_poses=1)
+                self._vina.dock(exhaustiveness=self._exhaustiveness, n_poses=1)
                 docked = float(self._vina.energies(n_poses=1)[0][0])
         except FAILURES as error:
             return VinaEnergies(score, minimised, docked, " ".join(str(error).split())[:200] or type(error).__name__)
@@ -132,6 +131,31 @@ class VinaPocket:
         place = np.linalg.norm(before[:, None] - _pdbqt_positions(text)[None], axis=-1).argmin(1)
         heavy.GetConformer().SetPositions(np.ascontiguousarray(after[place]))
         return _with_heavy_atoms_of(mol, Chem.AddHs(heavy, addCoords=True))
+
+
+class _Setup(NamedTuple):
+    """What a grid of energies is made from."""
+
+    receptor: str  # PDBQT
+    centre: tuple[float, ...]
+    size: tuple[float, ...]
+    seed: int
+
+
+@lru_cache(maxsize=1)
+def _vina(setup: _Setup) -> Any:
+    try:
+        from vina import Vina
+    except ImportError as error:
+        raise ImportError(_missing("vina")) from error
+    vina = Vina(sf_name="vina", cpu=1, seed=setup.seed, verbosity=0)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "receptor.pdbqt")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(setup.receptor)
+        vina.set_receptor(path)
+    vina.compute_vina_maps([*setup.centre], [*setup.size])
+    return vina
 
 
 def box_around(

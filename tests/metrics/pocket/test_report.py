@@ -8,9 +8,12 @@ import pytest
 from rdkit import Chem
 
 from moldiff.chem.files import MoleculeWriter
+from moldiff.chem.smiles import canonical_smiles
 from moldiff.cli import main
 from moldiff.metrics.pocket import PocketReport, PocketScores, PocketSummary, Scorer, Summary, evaluate_pocket
 from moldiff.metrics.pocket.__main__ import main as gather
+from moldiff.metrics.pocket.scores import unscored
+from moldiff.metrics.pocket.validity import sanitized
 from moldiff.metrics.strict import Cause
 
 
@@ -235,9 +238,7 @@ def test_options_of_a_pocket_need_one(tmp_path, capsys):
     assert "--pocket" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "option", [("--metrics", "xtb"), ("--reference", "x.sdf"), ("--bonds", "edm"), ("--workers", "2")]
-)
+@pytest.mark.parametrize("option", [("--metrics", "xtb"), ("--reference", "x.sdf"), ("--bonds", "edm")])
 def test_options_that_a_pocket_does_not_heed_are_refused(option, capsys):
     with pytest.raises(SystemExit) as stop:
         main(["evaluate", "--molecules", "x.sdf", "--pocket", "x.pdb", *option])
@@ -255,3 +256,26 @@ def test_reports_are_gathered(report, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         gather()
     assert "b.json" in capsys.readouterr().err
+
+
+def test_worker_processes_give_the_same_scores(complex_folder, ligand):
+    """To the last digit, with Vina and PoseBusters if they are there, and with what is not valid or not there."""
+    molecules = [ligand, None, *(Chem.Mol(ligand) for _ in range(2)), Chem.MolFromSmiles("C1=CC")]
+    shifted = molecules[2].GetConformer()
+    shifted.SetPositions(shifted.GetPositions() + 0.123456789)
+    one, two = (
+        evaluate_pocket(molecules, complex_folder / "pocket.pdb", [ligand], fast=True, workers=n) for n in (1, 2)
+    )
+    assert one.to_dict() == two.to_dict()
+    assert one.shares["valid"].count == 3
+
+
+def test_a_molecule_that_crashes_a_program_loses_its_scores_only(ligand):
+    lost = unscored(ligand, "crashed, or took more than 600 s")
+    assert (lost.cause, lost.heavy_atoms, lost.vina_failure) == (
+        None,
+        ligand.GetNumAtoms(),
+        "crashed, or took more than 600 s",
+    )
+    assert lost.smiles == canonical_smiles(sanitized(ligand))
+    assert unscored(None, "").cause is Cause.MISSING

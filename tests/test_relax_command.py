@@ -9,7 +9,7 @@ from rdkit import Chem
 from moldiff.chem.files import MoleculeWriter, read_molecules
 from moldiff.cli import main
 from moldiff.metrics.pocket import VinaPocket, read_protein, sanitized
-from moldiff.metrics.pocket.settle import vina_minimiser
+from moldiff.metrics.pocket.settle import vina_around
 
 
 def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -34,7 +34,8 @@ def test_every_record_is_written_relaxed_or_as_it_was(
     with MoleculeWriter(tmp_path / "drawn.sdf") as writer:
         for mol in (first, five, None):
             writer.write(mol)
-    main(["relax", "--molecules", str(tmp_path / "drawn.sdf"), "--out", str(tmp_path / "relaxed.sdf")])
+    drawn, relaxed = str(tmp_path / "drawn.sdf"), tmp_path / "relaxed.sdf"
+    main(["relax", "--molecules", drawn, "--out", str(relaxed)])
     printed = capsys.readouterr().out
     assert "relaxed.sdf: 1 of 3 molecules relaxed; atoms moved by 0." in printed
     assert "  1 as they were: RDKit does not sanitize it\n" in printed
@@ -45,6 +46,9 @@ def test_every_record_is_written_relaxed_or_as_it_was(
     assert float(good.GetProp("moldiff_relaxed_rmsd")) < 0.5
     assert not bad.HasProp("moldiff_relaxed_rmsd")
     assert (bad.GetConformer().GetPositions() == five.GetConformer().GetPositions()).all()
+    main(["relax", "--molecules", drawn, "--out", str(tmp_path / "two.sdf"), "--workers", "2"])
+    assert (tmp_path / "two.sdf").read_bytes() == relaxed.read_bytes()
+    assert capsys.readouterr().out.replace("two.sdf", "relaxed.sdf") == printed
 
 
 def test_designs_stay_in_their_pocket(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,6 +100,10 @@ def test_vina_places_designs(root: Path, tmp_path: Path, capsys: pytest.CaptureF
     grid = VinaPocket.around(read_protein(pocket), ligand)
     before = [grid.energies(sanitized(mol)).score for mol in read_molecules(drawn)[:2]]
     assert max(grid.energies(sanitized(mol)).score or 0 for mol in after) < min(score or 0 for score in before)
+    several = [*arguments[:-1], str(tmp_path / "two.sdf"), "--pocket", str(pocket), "--workers", "2"]
+    main(["relax", *several])
+    assert (tmp_path / "two.sdf").read_bytes() == placed.read_bytes()
+    (tmp_path / "two.sdf").unlink()
     shift = after[1].GetConformer().GetPositions() - read_molecules(drawn)[1].GetConformer().GetPositions()
     assert float(after[1].GetProp("moldiff_relaxed_rmsd")) == pytest.approx((shift**2).sum(1).mean() ** 0.5, abs=1e-3)
     placed.unlink()
@@ -103,7 +111,7 @@ def test_vina_places_designs(root: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert list(tmp_path.iterdir()) == [drawn]
     write(0.0, 70.0)
     with pytest.raises(ValueError, match=r"that lie up to .* Å apart; expected molecules in one pocket"):
-        vina_minimiser(read_molecules(drawn)[:2], pocket)
+        vina_around(read_molecules(drawn)[:2], pocket)
 
 
 def test_bad_input_is_told_before_any_work(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
