@@ -29,6 +29,7 @@ from moldiff.diffusion.process_settings import prepare_process
 from moldiff.training.atomic_checkpoint import AtomicCheckpointIO
 from moldiff.training.likelihood import Likelihood
 from moldiff.training.module import DiffusionModule
+from moldiff.training.run_bar import RunBar
 
 _NOISE = (  # warnings of Lightning that a user can do nothing about: what they warn of is meant, or harmless
     "You're using the WeightAveraging callback with a model that overrides the configure_model",
@@ -145,12 +146,15 @@ class TrainingCLI(LightningCLI):
             super()._parse_ckpt_path()
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """The trainer, whose checkpoints are whole or not there, unless the config names another way to write them."""
-        given = self._get(self.config_init, "trainer", default={}).get("plugins") or []
-        plugins = list(given) if isinstance(given, list | tuple) else [given]
+        """The trainer, whose checkpoints are whole or not there, and which shows one bar, unless the config differs."""
+        given = self._get(self.config_init, "trainer", default={})
+        plugins, callbacks = (_as_list(given.get(name)) for name in ("plugins", "callbacks"))
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
             plugins.append(AtomicCheckpointIO())
-        return super().instantiate_trainer(plugins=plugins, **kwargs)
+        shown = given.get("enable_progress_bar") is not False
+        if shown and not any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks):
+            callbacks.append(RunBar())
+        return super().instantiate_trainer(plugins=plugins, callbacks=callbacks, **kwargs)
 
     def before_fit(self) -> None:
         """Refuse a folder that holds the checkpoints of another run: the old ones would be taken for the new ones."""
@@ -172,6 +176,11 @@ class TrainingCLI(LightningCLI):
             path = getattr(callback, "last_model_path", "")
             if path and self.trainer.is_global_zero:
                 sys.stdout.write(f"last checkpoint: {os.path.relpath(path)}\n")
+
+
+def _as_list(given: Any) -> list[Any]:
+    """None, one thing or several."""
+    return list(given) if isinstance(given, list | tuple) else [] if given is None else [given]
 
 
 def _check_checkpoint(path: Path, known: set[str]) -> None:
