@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
+from typing import overload
 
 import numpy as np
 from rdkit import Chem, rdBase
@@ -24,7 +25,8 @@ from moldiff.metrics.strict import strict_verdict
 class Samples:
     """The molecules of one call of `MoleculeGenerator.sample`, in the order of their indices.
 
-    `samples[i]`, and each in `for mol in samples`, is what `samples.mols` holds: a sanitized molecule, or None.
+    `samples[i]`, and each in `for mol in samples`, is what `samples.mols` holds: a sanitized molecule, or None. A slice
+    is `Samples` again, whose molecules keep their indices: `samples[:10].to_sdf("first.sdf")`.
     """
 
     arrays: tuple[MoleculeArrays, ...]
@@ -34,13 +36,15 @@ class Samples:
     hydrogens: bool = True  # whether they are atoms; if not, they are implicit
     num_fixed: int = 0  # the first so many atoms of each were given
     notes: tuple[Mapping[str, str], ...] = ()  # what each was asked to be, and what is known of it; written to files
+    indices: Sequence[int] | None = None  # of each, if not from 0 on
 
     @cached_property
     def raw(self) -> list[Chem.Mol]:
         """All molecules as drawn, not sanitized, with the properties that are written to files."""
         common = (self.seed, self.num_steps, self.model, self.hydrogens, self.num_fixed)
         notes = self.notes or ({},) * len(self.arrays)
-        return [record(arrays, i, *common, notes[i]) for i, arrays in enumerate(self.arrays)]
+        each = zip(self.arrays, self.indices or range(len(self)), notes, strict=True)
+        return [record(arrays, index, *common, note) for arrays, index, note in each]
 
     @cached_property
     def mols(self) -> list[Chem.Mol | None]:
@@ -52,9 +56,16 @@ class Samples:
         """Number of requested molecules."""
         return len(self.arrays)
 
-    def __getitem__(self, index: int) -> Chem.Mol | None:
-        """The sanitized molecule of an index; None where RDKit refuses it."""
-        return self.mols[index]
+    @overload
+    def __getitem__(self, place: int) -> Chem.Mol | None: ...
+    @overload
+    def __getitem__(self, place: slice) -> Samples: ...
+    def __getitem__(self, place: int | slice) -> Chem.Mol | Samples | None:
+        """A sanitized molecule, None where RDKit refuses it; or some of the molecules."""
+        if not isinstance(place, slice):
+            return self.mols[place]
+        indices = (self.indices or range(len(self)))[place]
+        return replace(self, arrays=self.arrays[place], notes=self.notes[place], indices=indices)
 
     def __iter__(self) -> Iterator[Chem.Mol | None]:
         """All molecules, sanitized; None where RDKit refuses one."""

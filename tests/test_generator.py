@@ -13,7 +13,6 @@ from rdkit import Chem
 
 import moldiff.generator
 from moldiff import MoleculeGenerator
-from moldiff.chem.arrays import MoleculeArrays
 from moldiff.chem.files import read_molecules
 from moldiff.cli import main
 from moldiff.diffusion import CategoricalProcess, EulerSampler, GaussianProcess
@@ -21,7 +20,6 @@ from moldiff.diffusion.generate import check_integers
 from moldiff.diffusion.guides import RadiusOfGyration
 from moldiff.diffusion.steering import Steering
 from moldiff.models import EquivariantGraphTransformer
-from moldiff.samples import Samples
 from moldiff.training import DiffusionModule
 
 FIELDS = ("pos", "atom_types", "charges", "bond_types")
@@ -179,18 +177,6 @@ def test_all_records_are_written_with_their_properties(samples, tmp_path):
     valid = sum(mol.GetIntProp("moldiff_valid") for mol in samples.raw)
     assert valid < 40  # random weights: the flag of the others is 0
     assert samples.report(reference=None).strict.valid.count == valid
-
-
-def test_molecules_without_hydrogens_are_counted_as_they_are_flagged():
-    numbers, positions = np.array([6, 8, 9]), np.array([[0.0, 0.0, 0.0], [1.4, 0.0, 0.0], [-0.5, 1.3, 0.0]])
-    bonds = [[1, 1, 0], [2, 1, 0], [3, 2, 0], [1, 0, 0]]  # sound twice, too many at C and O, in pieces
-    drawn = [MoleculeArrays(numbers, positions, np.zeros_like(numbers), np.array(b, dtype=np.int8)) for b in bonds]
-    drawn.append(dataclasses.replace(drawn[0], positions=np.full((3, 3), np.nan)))
-    heavy = Samples(tuple(drawn), seed=0, num_steps=1, model="heavy", hydrogens=False)
-    report = heavy.report(reference=None)
-    assert [mol.GetIntProp("moldiff_valid") for mol in heavy.raw] == [1, 1, 0, 0, 0]
-    assert (report.strict.valid.count, report.requested) == (2, 5)
-    assert any("the model draws no hydrogens" in note for note in report.notes)
 
 
 def test_xyz_by_the_ending(samples, tmp_path):
