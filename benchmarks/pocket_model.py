@@ -5,7 +5,8 @@
 COMPLEXES is a folder in the layout of `ComplexDataModule`. For each complex of the split, molecules of the size of its
 ligand are drawn into OUT/<id>.sdf and scored into OUT/<id>.json as by `moldiff evaluate --pocket`; for control, the
 same molecules are moved to the place of the ligand of the complex before it in the list and scored by Vina there. An
-interrupted run goes on with what is missing. The table over all pockets is printed and written to OUT/summary.json.
+interrupted run goes on with what is missing, and `--part 0 2` and `--part 1 2` share the pockets between two processes.
+When all are there, the table over all pockets is printed and written to OUT/summary.json.
 """
 
 from __future__ import annotations
@@ -121,6 +122,7 @@ def main() -> None:
     parser.add_argument("--relax", action="store_true", help="score the molecules as `moldiff relax` mends them")
     parser.add_argument("--vina", action="store_true", help="with --relax: as `moldiff relax --vina` does it")
     parser.add_argument("--dock", action="store_true", help="by Vina, too: half a minute for each molecule and ligand")
+    parser.add_argument("--part", type=int, nargs=2, default=(0, 1), metavar=("K", "N"), help="each Nth pocket only")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -128,7 +130,8 @@ def main() -> None:
     if args.num_pockets:
         names = [names[round(k)] for k in np.linspace(0, len(names) - 1, args.num_pockets)]
     generator = MoleculeGenerator.from_pretrained(args.model)
-    for place, name in enumerate(tqdm(names, "pockets")):
+    first, step = args.part
+    for place, name in tqdm(list(enumerate(names))[first::step], "pockets"):
         entry, before = (args.folder / FOLDER / names[k] for k in (place, place - 1))
         designs, report, more = (args.out / f"{name}{ending}" for ending in (".sdf", ".json", ".more.json"))
         seconds = None if designs.exists() else draw(generator, entry, designs, args)
@@ -138,7 +141,8 @@ def main() -> None:
             evaluate_pocket(mols, entry / POCKET, known, dock=args.dock, fast=not args.whole).write_json(report)
         if not more.exists():
             more.write_text(json.dumps({"seconds": seconds, "elsewhere": elsewhere(mols, entry, before)}))
-    (args.out / "summary.json").write_text(json.dumps(summary(args.out, names), indent=1) + "\n")
+    if all((args.out / f"{name}.more.json").exists() for name in names):
+        (args.out / "summary.json").write_text(json.dumps(summary(args.out, names), indent=1) + "\n")
 
 
 if __name__ == "__main__":
