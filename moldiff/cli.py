@@ -150,12 +150,11 @@ def sample(
         start_ranks(devices, settings)
         return
     prepare_process()
-    with MoleculeWriter(path := rank.path(out, overwrite, resume), overwrite, resume) as writer:
+    with MoleculeWriter(path := rank.path(out, num_samples, overwrite, resume), overwrite, resume) as writer:
         generator = MoleculeGenerator.from_pretrained(model, rank.device(device), precision, trust_classes)
         steps, first = num_steps or generator.model.num_steps, rank.number == 0
         asked = options.conditions(generator)
-        done = writer.finished.checked(options.run(generator), num_samples)
-        part = rank.part(done, path == out, num_samples)
+        part = rank.part(writer.finished.checked(options.run(generator), num_samples))
         if trajectory is not None and first:
             generator.trajectory(0, seed, num_steps, num_atoms, **asked).save(trajectory, overwrite or resume)
         batches = generator.stream(num_samples, seed, num_steps, num_atoms, batch_size, first, part, **asked)

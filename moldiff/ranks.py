@@ -43,17 +43,19 @@ class Rank:
         """The file of this process beside `out`."""
         return out.with_name(f"{out.stem}.rank{self.number}of{self.total}{out.suffix}")
 
-    def path(self, out: Path, overwrite: bool, resume: bool) -> Path:
+    def path(self, out: Path, num_samples: int, overwrite: bool, resume: bool) -> Path:
         """What this process writes: `out` if it is alone, or if that is there already and is to be gone on with.
 
         Raises:
             FileExistsError: if `out` exists and is not to be replaced.
+            ValueError: if several processes would add to it.
         """
         if self.total == 1:
             return out
         path = self.share(out)
         begun = path.exists() or path.with_name(f"{path.stem}.partial{path.suffix}").exists()
         if resume and out.exists() and not (begun and overwrite):
+            check_whole(out, num_samples, self.total)
             return out
         if out.exists() and not overwrite:
             raise FileExistsError(f"{out} exists; choose another name, or allow it to be overwritten")
@@ -61,17 +63,8 @@ class Rank:
             path.unlink(missing_ok=True)  # nobody must take it for that of this run
         return path
 
-    def part(self, done: frozenset[int], adds: bool, num_samples: int) -> Part:
-        """What is left for this process to draw; `adds`: to the whole file, and not to a share.
-
-        Raises:
-            ValueError: if several processes would add to one file.
-        """
-        if adds and self.total > 1 and len(done) < num_samples:
-            raise ValueError(
-                f"got a whole file of {len(done)} molecules, --num_samples {num_samples} and {self.total} processes: "
-                "one process can add to a file; leave out --devices and --num_nodes, or choose another file"
-            )
+    def part(self, done: frozenset[int]) -> Part:
+        """What is left for this process to draw."""
         return Part(self.number, self.total, done)
 
     def ending(self, out: Path, path: Path, num_samples: int, valid: int) -> str:
@@ -118,12 +111,29 @@ def own_rank(devices: int, num_nodes: int) -> Rank | None:
     return None
 
 
+def check_whole(out: Path, num_samples: int, total: int) -> None:
+    """That processes which share the work have nothing to add to a whole file, for which one process is needed.
+
+    Raises:
+        ValueError: if they have.
+    """
+    if (count := len(finished_records(out).indices)) < num_samples:
+        raise ValueError(
+            f"{out} is whole, with {count} molecules: got --num_samples {num_samples} for {total} processes, but one "
+            "alone can add to a file: leave out --devices and --num_nodes, or choose another file"
+        )
+
+
 def start_ranks(devices: int, settings: Mapping[str, object]) -> None:
     """Run `moldiff sample` with these options in as many processes of this machine, and wait for them.
 
     Raises:
         ChildProcessError: if a process fails; the others finish their shares.
+        FileExistsError: if the output exists and is not to be replaced.
+        ValueError: if the processes would add to a whole file.
     """
+    out, num_samples = Path(str(settings["out"])), int(str(settings["num_samples"]))
+    Rank(0, devices).path(out, num_samples, bool(settings["overwrite"]), bool(settings["resume"]))
     words = [
         f"--{name}" if value is True else f"--{name}={value}"
         for name, value in settings.items()

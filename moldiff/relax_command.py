@@ -57,12 +57,12 @@ def run_relax(
     settler = Settler(around, vina_around(near, pocket) if vina else None)
     moved, failures = [], Counter[str]()
     with writer:
-        for place, mol, reason in _relaxed(mols, settler, workers):
-            if reason is None:
+        for mol, reason in _relaxed(mols, settler, workers):
+            if reason is None and mol is not None:
                 moved.append(float(mol.GetProp("moldiff_relaxed_rmsd")))
             else:
-                failures[reason] += 1
-            writer.write(mol, place)
+                failures[str(reason)] += 1
+            writer.write(mol)
     mean = f"; atoms moved by {np.mean(moved):.2f} Å (RMSD, mean)" if moved else ""
     sys.stdout.write(f"{out}: {len(moved):,} of {len(mols):,} molecules relaxed{mean}\n")
     for reason, count in failures.most_common():
@@ -71,23 +71,32 @@ def run_relax(
 
 def _relaxed(
     mols: Sequence[Chem.Mol | None], settler: Settler, workers: int | None
-) -> Iterator[tuple[int, Chem.Mol, str | None]]:
-    """Place and molecule, as they become ready, and why it is as it was, if it is."""
+) -> Iterator[tuple[Chem.Mol | None, str | None]]:
+    """Each molecule, in order, and why it is as it was, if it is."""
     each = _SECONDS if settler.vina is None else _SECONDS_WITH_VINA
     number = number_of_workers(workers, each * len(mols))
+    ready: dict[int, tuple[NDArray[np.float64] | str, str | None]] = {}
+    count = 0
     for place, found, fault in as_done(_Positions(settler), mols, "relaxing", number, limit_s=600.0, slow=True):
-        mol = mols[place]
-        reason = fault or (found if isinstance(found, str) else None)
-        if mol is None:
-            yield place, Chem.Mol(), "unreadable, or without atoms"
-            continue
-        after = Chem.Mol(mol)
-        after.ClearProp("moldiff_relaxed_rmsd")
-        if reason is None:
-            after.GetConformer().SetPositions(found)
-            after.SetProp("moldiff_relaxed_rmsd", f"{rmsd(mol, after):.3f}")
-        after.SetIntProp("moldiff_relaxed", int(reason is None))
-        yield place, after, reason
+        ready[place] = found, fault
+        while count in ready:
+            positions, reason = ready.pop(count)
+            yield _moved(mols[count], reason or positions)
+            count += 1
+
+
+def _moved(mol: Chem.Mol | None, found: NDArray[np.float64] | str) -> tuple[Chem.Mol | None, str | None]:
+    """A molecule at its new positions, or as it was and why."""
+    reason = found if isinstance(found, str) else None
+    if mol is None:
+        return None, reason
+    after = Chem.Mol(mol)
+    after.ClearProp("moldiff_relaxed_rmsd")
+    if not isinstance(found, str):
+        after.GetConformer().SetPositions(found)
+        after.SetProp("moldiff_relaxed_rmsd", f"{rmsd(mol, after):.3f}")
+    after.SetIntProp("moldiff_relaxed", int(reason is None))
+    return after, reason
 
 
 @dataclass(frozen=True)
@@ -96,9 +105,9 @@ class _Positions:
 
     settler: Settler
 
-    def __call__(self, mol: Chem.Mol | None) -> NDArray[np.float64] | str | None:
+    def __call__(self, mol: Chem.Mol | None) -> NDArray[np.float64] | str:
         if mol is None:
-            return None
+            return "unreadable, or without atoms"
         try:
             return np.ascontiguousarray(self.settler.settled(mol).GetConformer().GetPositions())
         except ValueError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from array import array
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,7 +21,7 @@ from moldiff.chem.arrays import MoleculeArrays, to_mol
 from moldiff.chem.bond_lengths import edm_bond_orders
 from moldiff.chem.npz import read_npz
 from moldiff.chem.packed import unpacked
-from moldiff.chem.partial_file import FinishedRecords, copy_in_order, finished_records, lock, write_all
+from moldiff.chem.partial_file import FinishedRecords, copy_in_order, finished_records, lock, state, write_all
 from moldiff.chem.smiles import mol_from_smiles
 
 Bonds = Literal["rdkit", "edm"]
@@ -102,10 +103,9 @@ class MoleculeWriter:
         self.partial_path = self.path.with_name(f"{self.path.stem}.partial{self.path.suffix}")
         self.finished = FinishedRecords(self.partial_path, array("q"), array("q"), frozenset(), 0)
         self._overwrite, self._resume = overwrite, resume
-        self._old = self.finished  # what is in the file itself, if that is added to
-        self._places, self._lengths = array("q"), array("q")  # of each record that is not; the length is in bytes
         self._file: IO[bytes] | None = None
-        self._entered = False
+        self._state: tuple[int, ...]  # of the file that is added to, when it was read
+        self._forget()
         self._check()
 
     @property
@@ -115,11 +115,13 @@ class MoleculeWriter:
 
     def __enter__(self) -> Self:
         """Open the partial file; if there is a whole one to add to, not before there is something to add."""
+        self._forget()
         self._check()
-        if self._adds():
-            self._old = self.finished = finished_records(self.path)
         if not self._adds() or self.partial_path.exists():
             self._open()
+        else:
+            self._state, self._old = state(self.path), finished_records(self.path)
+            self.finished = self._old
         self._entered = True
         return self
 
@@ -131,7 +133,7 @@ class MoleculeWriter:
         """
         if not self._entered:
             raise ValueError(f"MoleculeWriter of {self.path} is not open; expected it to be used in a `with` block")
-        file = self._file or self._open()
+        file = self._file or self._open(anew=True)
         molecule = Chem.Mol() if molecule is None else molecule
         data = (_xyz_text(molecule) if self._format == ".xyz" else _sdf_text(molecule)).encode()
         write_all(file, data, self.partial_path)
@@ -142,34 +144,49 @@ class MoleculeWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Make the file of the partial one; after an exception that stays where it is, unless it is empty."""
-        self._entered = False
-        if self._file is None:  # nothing was added
+        self._entered, file, self._file = False, self._file, None
+        if file is None:  # nothing was added
             return
         try:
             if kind is None:
-                os.fsync(self._file.fileno())
+                os.fsync(file.fileno())
                 ordered = self._ordered()
+                if sys.platform == "win32":
+                    file.close()  # files that are open cannot be renamed there, and there are no locks to keep
+                ordered.replace(self.path)
+            if kind is None or not self._places:
+                self.partial_path.unlink(missing_ok=True)
         finally:
-            self._file.close()
-            self._file = None
-        if kind is None:
-            ordered.replace(self.path)
-        if kind is None or not self._places:
-            self.partial_path.unlink(missing_ok=True)
+            file.close()
+
+    def _forget(self) -> None:
+        """As before the block."""
+        self.finished = FinishedRecords(self.partial_path, array("q"), array("q"), frozenset(), 0)
+        self._old = self.finished  # what is in the file itself, if that is added to
+        self._state = ()
+        self._places, self._lengths = array("q"), array("q")  # of each record that is not; the length is in bytes
+        self._entered = False
 
     def _adds(self) -> bool:
         """Whether what is there to go on with is the file itself, with or without a partial one."""
         return self._resume and self.path.exists() and not (self._overwrite and self.partial_path.exists())
 
-    def _open(self) -> IO[bytes]:
-        """Open the partial file, with what is in it if that is to be gone on with."""
+    def _open(self, anew: bool = False) -> IO[bytes]:
+        """Open the partial file, with what is in it if that is to be gone on with; `anew`: there must be nothing."""
         file = self.partial_path.open("ab" if self._overwrite or self._resume else "xb", buffering=0)
         try:
             lock(file, self.partial_path)
-            more = finished_records(self.partial_path) if self._resume else self.finished
-            if not (self._adds() and more.repeats(self._old)):
-                self.finished = self._old.followed_by(more)
-                self._places, self._lengths = more.indices[:], more.lengths[:]
+            if anew and (state(self.path) != self._state or os.fstat(file.fileno()).st_size):
+                raise BlockingIOError(f"{self.path} was written by another process meanwhile: run this again")
+            if self._adds() and not anew:
+                self._state, self._old = state(self.path), finished_records(self.path)
+            if self._resume and not anew:
+                more = finished_records(self.partial_path)
+                if more.repeats(self._old):
+                    self.finished = self._old
+                else:
+                    self.finished = self._old.followed_by(more)
+                    self._places, self._lengths = more.indices[:], more.lengths[:]
             file.truncate(sum(self._lengths))
         except (OSError, ValueError):
             file.close()
@@ -179,12 +196,12 @@ class MoleculeWriter:
 
     def _ordered(self) -> Path:
         """A file with all records in the order of their places: the partial file, or a copy of it."""
-        if not self._old.indices and all(a <= b for a, b in pairwise(self._places)):
+        if not self._state and all(a <= b for a, b in pairwise(self._places)):
             return self.partial_path
         sources = [(self.partial_path, self._places, self._lengths)]
-        if self._old.indices:
-            if self.path.stat().st_size != sum(self._old.lengths):
-                raise FileExistsError(f"{self.path} was written by another process meanwhile: go on again (--resume)")
+        if self._state:
+            if state(self.path) != self._state:
+                raise FileExistsError(f"{self.path} was written by another process meanwhile: move one of them away")
             sources.insert(0, (self.path, self._old.indices, self._old.lengths))
         ordered = self.partial_path.with_name(f"{self.path.stem}.ordered{self.path.suffix}")
         copy_in_order(sources, ordered)

@@ -47,8 +47,8 @@ class FinishedRecords:
     num_valid: int  # that pass the strict rule
 
     def repeats(self, whole: FinishedRecords) -> bool:
-        """Whether all of these are in another file of the same run."""
-        return self.runs <= whole.runs and set(self.indices) <= set(whole.indices)
+        """Whether there are any, and all of them are in another file of the same run."""
+        return bool(self.indices) and self.runs <= whole.runs and set(self.indices) <= set(whole.indices)
 
     def followed_by(self, more: FinishedRecords) -> FinishedRecords:
         """These records and those of another file, which is named in messages."""
@@ -68,10 +68,15 @@ class FinishedRecords:
                 "move the file away"
             )
         done = frozenset(self.indices)
-        if len(done) < len(self.indices) or (done and max(done) >= num_samples):
+        if len(done) < len(self.indices):
             raise ValueError(
-                f"{self.path}: got {len(self.indices)} molecules with {len(done)} indices up to {max(done)}; expected "
-                f"each index once, below num_samples={num_samples}: ask for as many or more, or move the file away"
+                f"{self.path}: got {len(self.indices)} molecules with {len(done)} indices, those of a whole file "
+                "beside it among them; expected each index once: move the file away"
+            )
+        if done and max(done) >= num_samples:
+            raise ValueError(
+                f"{self.path}: got molecules with indices up to {max(done)}; expected them below "
+                f"num_samples={num_samples}: ask for as many or more, or move the file away"
             )
         return done
 
@@ -90,31 +95,40 @@ def finished_records(path: Path) -> FinishedRecords:
                 seed, num_steps, model = (properties[name] for name in ("seed", "num_steps", "model"))
                 runs.add(Run(seed, num_steps, model, properties.get("request", "")))
                 num_valid += properties["valid"] == "1"
+                if "relaxed" in properties:
+                    raise KeyError("relaxed")
             except (KeyError, ValueError) as error:
                 raise ValueError(
                     f"{path}: record {len(lengths) + 1} does not say its moldiff_index, seed, num_steps, model and "
-                    "valid; expected a file that `moldiff sample` wrote"
+                    "valid, or `moldiff relax` has changed it; expected a file that `moldiff sample` wrote"
                 ) from error
             lengths.append(length)
     return FinishedRecords(path, indices, lengths, frozenset(runs), num_valid)
+
+
+def state(path: Path) -> tuple[int, ...]:
+    """What changes if a file is replaced or written to."""
+    status = path.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def lock(file: IO[bytes], path: Path) -> None:
     """Keep other processes of this kind out until the file is closed or this process ends, however it ends.
 
     Raises:
-        BlockingIOError: if another process has it.
+        BlockingIOError: if another process has it, or had it and has moved it away.
     """
     if sys.platform == "win32":
         return
+    busy = f"{path} is being written by another process: wait for it, or choose another name"
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise BlockingIOError(
-            f"{path} is being written by another process: wait for it, or choose another name"
-        ) from error
+        raise BlockingIOError(busy) from error
     except OSError:  # a file system without locks
         return
+    if not path.exists() or path.stat().st_ino != os.fstat(file.fileno()).st_ino:
+        raise BlockingIOError(busy)
 
 
 def write_all(file: IO[bytes], data: bytes, path: Path) -> None:

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import joblib
@@ -99,9 +102,7 @@ def as_done(
                 bar.update()
                 yield place, outcome.value, outcome.fault
             return
-        size = max(1, min(_CHUNK, len(items) // (4 * workers)))
-        chunks = [range(k, min(k + size, len(items))) for k in range(0, len(items), size)]
-        for place, outcome in _Workers(function, items, workers, limit_s).finish(chunks):
+        for place, outcome in _Workers(function, items, workers, limit_s).finish():
             bar.update()
             yield place, outcome.value, outcome.fault
 
@@ -112,8 +113,9 @@ class _Outcome:
     fault: str | None = None
 
 
-_Job = tuple[Callable[[Any], Any], range, list[Any], float]  # function, places, packed items, seconds for each item
-_Done = tuple[range, list[_Outcome]]
+_Places = tuple[int, ...]
+_Job = tuple[Callable[[Any], Any], _Places, list[Any], float, str]  # packed items; seconds for each; folder of marks
+_Done = tuple[_Places, list[_Outcome]]
 
 
 @dataclass(frozen=True)
@@ -123,24 +125,38 @@ class _Workers:
     workers: int
     limit_s: float
 
-    def finish(self, chunks: Sequence[range]) -> Iterator[tuple[int, _Outcome]]:
-        """All items of the chunks. If a worker dies, each chunk that is left is tried alone, and then each item."""
-        done: set[range] = set()
-        for chunk, outcomes in self._run(chunks):
-            done.add(chunk)
-            yield from zip(chunk, outcomes, strict=True)
-        for chunk in [c for c in chunks if c not in done]:
-            if len(chunks) > 1:
-                yield from self.finish([chunk])
-            elif len(chunk) > 1:
-                for place in chunk:
-                    yield from self.finish([range(place, place + 1)])
-            else:
-                yield chunk[0], _Outcome(None, f"crashed, or took more than {self.limit_s:g} s")
+    def finish(self) -> Iterator[tuple[int, _Outcome]]:
+        """All items. If a worker dies, those that were under way are tried alone, and then the others go on."""
+        left = list(range(len(self.items)))
+        with TemporaryDirectory() as marks:
+            while left:
+                size = max(1, min(_CHUNK, len(left) // (4 * self.workers)))
+                done: set[int] = set()
+                for places, outcomes in self._run([(*left[k : k + size],) for k in range(0, len(left), size)], marks):
+                    done.update(places)
+                    yield from zip(places, outcomes, strict=True)
+                left = [place for place in left if place not in done]
+                late, suspects = self._under_way(marks, left)
+                for place in suspects:
+                    alone = [] if place in late else list(self._run([(place,)], marks))
+                    _clear(marks)
+                    fault = _Outcome(None, f"crashed, or took more than {self.limit_s:g} s")
+                    yield place, alone[0][1][0] if alone else fault
+                left = [place for place in left if place not in suspects]
 
-    def _run(self, chunks: Sequence[range]) -> Iterator[_Done]:
+    def _under_way(self, marks: str, left: Sequence[int]) -> tuple[set[int], list[int]]:
+        """Of the items that are left, those that have taken too long, and all that some worker had when one died.
+
+        All that are left, if the workers leave no marks, as on other machines.
+        """
+        begun = {int(mark.name): time.time() - mark.stat().st_mtime for mark in Path(marks).iterdir()}
+        _clear(marks)
+        suspects = [place for place in left if place in begun] or list(left)
+        return {place for place, seconds in begun.items() if seconds >= self.limit_s}, suspects
+
+    def _run(self, chunks: Sequence[_Places], marks: str) -> Iterator[_Done]:
         """Whole chunks, until all are done or a worker dies."""
-        jobs = ((self.function, c, [_packed(self.items[k]) for k in c], self.limit_s) for c in chunks)
+        jobs = ((self.function, c, [_packed(self.items[k]) for k in c], self.limit_s, marks) for c in chunks)
         client = getattr(joblib.parallel.get_active_backend()[0], "client", None)
         try:
             yield from self._by_joblib(jobs) if client is None else _by_dask(client, jobs)
@@ -170,15 +186,28 @@ def _by_dask(client: Any, jobs: Iterable[_Job]) -> Iterator[_Done]:
             waiting.add(client.submit(_work, *job, pure=False))
 
 
-def _work(function: Callable[[Any], Any], chunk: range, items: Sequence[Any], limit_s: float) -> _Done:
-    """In a worker: a watchdog, which needs neither Python nor its lock, ends the process if an item takes too long."""
-    outcomes = []
+def _work(function: Callable[[Any], Any], places: _Places, items: Sequence[Any], limit_s: float, marks: str) -> _Done:
+    """In a worker: a watchdog, which needs neither Python nor its lock, ends the process if an item takes too long.
+
+    What is under way is marked by an empty file, of the name of its place.
+    """
+    outcomes, marked = [], Path(marks).is_dir()
     with open(os.devnull, "w") as nowhere:
-        for item in items:
+        for place, item in zip(places, items, strict=True):
+            mark = Path(marks, str(place))
+            if marked:
+                mark.touch()
             faulthandler.dump_traceback_later(limit_s, exit=True, file=nowhere)
             outcomes.append(_attempt(function, item.unpacked() if isinstance(item, _PackedMol) else item))
+            if marked:
+                mark.unlink(missing_ok=True)
         faulthandler.cancel_dump_traceback_later()
-    return chunk, outcomes
+    return places, outcomes
+
+
+def _clear(marks: str) -> None:
+    for mark in Path(marks).iterdir():
+        mark.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

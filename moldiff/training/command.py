@@ -151,7 +151,7 @@ class TrainingCLI(LightningCLI):
         plugins, callbacks = (_as_list(given.get(name)) for name in ("plugins", "callbacks"))
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
             plugins.append(AtomicCheckpointIO())
-        shown = given.get("enable_progress_bar") is not False
+        shown = given.get("enable_progress_bar") is not False and not given.get("barebones")
         if shown and not any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks):
             callbacks.append(RunBar())
         return super().instantiate_trainer(plugins=plugins, callbacks=callbacks, **kwargs)

@@ -48,7 +48,7 @@ class RunBar(pl.callbacks.ProgressBar):
             return
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
         if loss is not None and trainer.global_step % _EVERY == 0:
-            value = float(loss)
+            value = float(loss) * trainer.accumulate_grad_batches  # Lightning gives it divided
             self.loss = value if math.isnan(self.loss) else _MEMORY * self.loss + (1 - _MEMORY) * value
         self._show(trainer, pl_module)
         self.bar.update(trainer.global_step - self.bar.n)
@@ -86,8 +86,12 @@ class RunBar(pl.callbacks.ProgressBar):
         """Lightning's hook."""
         self._close()
 
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Lightning's hook."""
+        self._close()
+
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Lightning's hook, also after an error."""
+        """Lightning's hook."""
         self._close()
 
     def _open(self, name: str, total: float, unit: str, initial: int = 0) -> None:
@@ -112,4 +116,5 @@ def num_steps(trainer: pl.Trainer) -> float:
     """Of the whole training; infinity if it has no end but a limit of time."""
     by_steps = trainer.max_steps if trainer.max_steps >= 0 else math.inf
     epochs = trainer.max_epochs if trainer.max_epochs is not None and trainer.max_epochs >= 0 else math.inf
-    return min(by_steps, epochs * trainer.num_training_batches / trainer.accumulate_grad_batches)
+    in_epoch = trainer.num_training_batches / trainer.accumulate_grad_batches
+    return min(by_steps, epochs * (math.ceil(in_epoch) if math.isfinite(in_epoch) else in_epoch))

@@ -1,6 +1,7 @@
 """Worker processes give what one process gives, and survive what kills them."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +24,18 @@ def test_a_worker_that_dies_takes_one_item_along() -> None:
     results = run_each(eval, items, "expressions", 2, limit_s=1.0)
     assert results.values == (2, None, None, 7)
     assert results.faults == dict.fromkeys((1, 2), "crashed, or took more than 1 s")
+
+
+def test_what_dies_is_tried_again_alone_and_the_rest_is_not(tmp_path: Path) -> None:
+    """Each item leaves a line in its file: a hang is waited for once, and only what was under way is done again."""
+    paths = [tmp_path / str(place) for place in range(80)]
+    items = [f"open({str(path)!r}, 'a').write('begun ')" for path in paths]
+    items[3] += " and __import__('time').sleep(60)"
+    results = run_each(eval, items, "lines", 2, limit_s=2.0)
+    assert results.faults == {3: "crashed, or took more than 2 s"}
+    times = [len(path.read_text().split()) for path in paths]
+    assert times[3] == 1
+    assert sum(times) < 80 + 2 * 20 + 4  # the chunks that the two workers had, at most
 
 
 def test_molecules_keep_their_coordinates_to_the_last_digit(embed) -> None:

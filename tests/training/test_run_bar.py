@@ -8,7 +8,7 @@ import pytest
 import pytorch_lightning as pl
 from tqdm import tqdm
 
-from moldiff.training import run_bar
+from moldiff.training import DiffusionModule, run_bar
 from tests.training.conftest import Run
 
 pytestmark = pytest.mark.filterwarnings("ignore:::pytorch_lightning", "ignore:::lightning_fabric")
@@ -47,6 +47,22 @@ def test_the_bar_counts_the_steps_of_the_whole_run(run: Run, tmp_path: Path, scr
     assert " 14/14 [" in last
 
 
+def test_the_bar_is_closed_after_an_error(
+    run: Run, tmp_path: Path, screen: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bars: list[tqdm[object]] = []
+    made = run_bar.tqdm
+    monkeypatch.setattr(run_bar, "tqdm", lambda **options: bars.append(made(**options)) or bars[-1])
+
+    def fails(*_: object) -> None:
+        raise ValueError("broken")
+
+    monkeypatch.setattr(DiffusionModule, "training_step", fails)
+    with pytest.raises(SystemExit):
+        run(tmp_path, "fit", *SHOWN)
+    assert [bar.disable for bar in bars] == [True]  # that is how tqdm closes
+
+
 @pytest.mark.parametrize(("command", "name"), [("validate", "validation"), ("test", "test")])
 def test_judging_counts_batches(
     run: Run, trained: Path, tmp_path: Path, screen: io.StringIO, command: str, name: str
@@ -73,6 +89,7 @@ def test_nothing_is_shown_if_that_is_asked_for_or_another_bar_is(run: Run, tmp_p
         ({"max_epochs": 3, "max_steps": 31}, 30),
         ({"max_epochs": -1}, float("inf")),
         ({"max_epochs": 3, "accumulate_grad_batches": 2}, 15),
+        ({"max_epochs": 3, "accumulate_grad_batches": 3}, 12),
     ],
 )
 def test_number_of_steps(options: dict[str, int], steps: float) -> None:

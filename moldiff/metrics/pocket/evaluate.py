@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 
 from rdkit import Chem
@@ -13,7 +14,7 @@ from moldiff.metrics.parallel import as_done, number_of_workers
 from moldiff.metrics.pocket.posebusters import require_posebusters
 from moldiff.metrics.pocket.protein import Protein, read_protein
 from moldiff.metrics.pocket.report import PocketReport
-from moldiff.metrics.pocket.scores import PocketScores, Scorer, reference_interactions, unscored
+from moldiff.metrics.pocket.scores import PocketScores, Scorer, reference_interactions
 from moldiff.metrics.pocket.validity import design_verdict, sanitized
 from moldiff.metrics.pocket.vina import VinaPocket
 from moldiff.metrics.share import requested_count
@@ -48,12 +49,13 @@ def evaluate_pocket(
         dock: whether to dock each molecule with Vina as well (seconds to minutes for each).
         fast: leave out strain and PoseBusters' internal energy, which take most of the time otherwise.
         workers: processes; None = one per core that this process may use, unless there is little to do. With more than
-            one, a molecule that crashes a program, or takes ten minutes (an hour, with `dock`), loses its scores only.
+            one, a molecule that crashes a program, or takes ten minutes (an hour, with `dock`), counts as missing.
 
     Raises:
         FileNotFoundError: if there is no such PDB file.
         ValueError: if it cannot be read, a reference or known ligand is not valid, the pocket holds the reference
             ligand, that or all molecules lie elsewhere, or there are no molecules.
+        RuntimeError: if none of the molecules can be scored.
         ImportError: if `dock` is asked for without the packages.
     """
     total = requested_count(len(molecules), requested)
@@ -71,6 +73,10 @@ def evaluate_pocket(
     scorer, notes = pocket_scorer(protein, references, known, dock, fast)
     number = number_of_workers(workers, (_SECONDS_DOCK if dock else _SECONDS_FAST if fast else _SECONDS) * total)
     scores = _scores(scorer, molecules, number)
+    failures = Counter(score.failure for score in scores if score.failure is not None)
+    if placed and failures.total() == len(molecules):
+        raise RuntimeError(f"no molecule could be scored: {next(iter(failures))}")
+    notes += tuple(f"{n:,} could not be scored, and count as missing: {why}" for why, n in failures.most_common())
     scores += [PocketScores(cause=Cause.MISSING)] * (total - len(scores))
     if away:
         notes = (*notes, f"{away:,} molecules are not within {NEAR:g} Å of the protein")
@@ -81,7 +87,7 @@ def _scores(scorer: Scorer, molecules: Sequence[Chem.Mol | None], workers: int) 
     limit = _LIMIT_DOCK if scorer.dock else _LIMIT
     scores: list[PocketScores] = [PocketScores()] * len(molecules)
     for place, found, fault in as_done(scorer.score, molecules, "scoring", workers, limit, slow=True):
-        scores[place] = found if fault is None else unscored(molecules[place], fault)
+        scores[place] = found if fault is None else PocketScores(cause=Cause.MISSING, failure=fault)
     return scores
 
 

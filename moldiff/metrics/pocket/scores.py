@@ -43,6 +43,7 @@ class PocketScores:
     vina_minimised: float | None = None
     vina_docked: float | None = None
     vina_failure: str | None = None
+    failure: str | None = None  # why nothing could be computed at all: a program crashed; its cause is "missing"
     interactions: tuple[tuple[str, str], ...] | None = None  # (residue, kind)
     interaction_similarity: float | None = None  # to the reference ligand's
 
@@ -131,14 +132,6 @@ class Scorer:
                 None if found is None or self.reference is None else found.similarity(self.reference)
             ),
         )
-
-
-def unscored(molecule: Chem.Mol | None, why: str) -> PocketScores:
-    """Of a molecule that a program crashed on: whether it is valid, and nothing else."""
-    verdict = design_verdict(molecule)
-    if verdict.cause is not None or molecule is None:
-        return PocketScores(cause=verdict.cause)
-    return PocketScores(smiles=verdict.smiles, heavy_atoms=molecule.GetNumHeavyAtoms(), vina_failure=why)
 
 
 def reference_interactions(molecules: Sequence[Chem.Mol], protein: Protein) -> Interactions | None:

@@ -8,12 +8,9 @@ import pytest
 from rdkit import Chem
 
 from moldiff.chem.files import MoleculeWriter
-from moldiff.chem.smiles import canonical_smiles
 from moldiff.cli import main
 from moldiff.metrics.pocket import PocketReport, PocketScores, PocketSummary, Scorer, Summary, evaluate_pocket
 from moldiff.metrics.pocket.__main__ import main as gather
-from moldiff.metrics.pocket.scores import unscored
-from moldiff.metrics.pocket.validity import sanitized
 from moldiff.metrics.strict import Cause
 
 
@@ -258,6 +255,26 @@ def test_reports_are_gathered(report, tmp_path, monkeypatch, capsys):
     assert "b.json" in capsys.readouterr().err
 
 
+def test_what_crashes_is_missing_and_told(complex_folder, ligand, monkeypatch):
+    """Also in the way through JSON; if that happens to all, it is an error."""
+    score = Scorer.score
+
+    def crashing(self, mol):
+        if mol is not None and mol.HasProp("bad"):
+            raise OSError("no room")
+        return score(self, mol)
+
+    monkeypatch.setattr(Scorer, "score", crashing)
+    bad = Chem.Mol(ligand)
+    bad.SetProp("bad", "1")
+    report = evaluate_pocket([ligand, bad, None], complex_folder / "pocket.pdb", [ligand], fast=True)
+    assert "1 could not be scored, and count as missing: OSError: no room" in report.notes
+    assert (report.shares["valid"].count, report.molecules[1].failure) == (1, "OSError: no room")
+    assert PocketReport.from_dict(json.loads(json.dumps(report.to_dict()))) == report
+    with pytest.raises(RuntimeError, match="no molecule could be scored: OSError: no room"):
+        evaluate_pocket([bad, bad], complex_folder / "pocket.pdb", [ligand], fast=True)
+
+
 def test_worker_processes_give_the_same_scores(complex_folder, ligand):
     """To the last digit, with Vina and PoseBusters if they are there, and with what is not valid or not there."""
     molecules = [ligand, None, *(Chem.Mol(ligand) for _ in range(2)), Chem.MolFromSmiles("C1=CC")]
@@ -268,14 +285,3 @@ def test_worker_processes_give_the_same_scores(complex_folder, ligand):
     )
     assert one.to_dict() == two.to_dict()
     assert one.shares["valid"].count == 3
-
-
-def test_a_molecule_that_crashes_a_program_loses_its_scores_only(ligand):
-    lost = unscored(ligand, "crashed, or took more than 600 s")
-    assert (lost.cause, lost.heavy_atoms, lost.vina_failure) == (
-        None,
-        ligand.GetNumAtoms(),
-        "crashed, or took more than 600 s",
-    )
-    assert lost.smiles == canonical_smiles(sanitized(ligand))
-    assert unscored(None, "").cause is Cause.MISSING
