@@ -70,8 +70,8 @@ class FinishedRecords:
         done = frozenset(self.indices)
         if len(done) < len(self.indices):
             raise ValueError(
-                f"{self.path}: got {len(self.indices)} molecules with {len(done)} indices, those of a whole file "
-                "beside it among them; expected each index once: move the file away"
+                f"{self.path}: got {len(self.indices)} molecules with {len(done)} indices; expected each index once, "
+                "also in a whole file beside it: move the file away"
             )
         if done and max(done) >= num_samples:
             raise ValueError(
