@@ -2,7 +2,8 @@
 
     python -m benchmarks.soup MODEL MODEL... --out FOLDER
 
-MODELs are folders that `moldiff export` has made, of one config. The mean is written as float16.
+MODELs are folders that `moldiff export` has made, of one config. The mean is written as float16, with the statistics
+of the data (such as sizes) of the first.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ def main() -> None:
     args = parser.parse_args()
     models = [read_model(find_model(name)) for name in args.models]
     first, *others = models
-    if any(other.config != first.config for other in others):
-        parser.error("the models differ in their config.yaml; expected the same for all")
+    if any(other.config["spec"] != first.config["spec"] for other in others):
+        parser.error("the models differ in the `spec` of their config.yaml; expected the same for all")
     states = [model.denoiser.state_dict() for model in models]
     mean = {name: torch.stack([state[name].float() for state in states]).mean(0).to(x) for name, x in states[0].items()}
     first.denoiser.load_state_dict(mean)
