@@ -54,8 +54,7 @@ def evaluate_pocket(
     Raises:
         FileNotFoundError: if there is no such PDB file.
         ValueError: if it cannot be read, a reference or known ligand is not valid, the pocket holds the reference
-            ligand, that or all molecules lie elsewhere, or there are no molecules.
-        RuntimeError: if none of the molecules can be scored.
+            ligand, that or all molecules lie elsewhere, there are no molecules, or none can be scored.
         ImportError: if `dock` is asked for without the packages.
     """
     total = requested_count(len(molecules), requested)
@@ -75,7 +74,7 @@ def evaluate_pocket(
     scores = _scores(scorer, molecules, number)
     failures = Counter(score.failure for score in scores if score.failure is not None)
     if placed and failures.total() == len(molecules):
-        raise RuntimeError(f"no molecule could be scored: {next(iter(failures))}")
+        raise ValueError(f"no molecule could be scored: {next(iter(failures))}")
     notes += tuple(f"{n:,} could not be scored, and count as missing: {why}" for why, n in failures.most_common())
     scores += [PocketScores(cause=Cause.MISSING)] * (total - len(scores))
     if away:

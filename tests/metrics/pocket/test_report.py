@@ -271,7 +271,7 @@ def test_what_crashes_is_missing_and_told(complex_folder, ligand, monkeypatch):
     assert "1 could not be scored, and count as missing: OSError: no room" in report.notes
     assert (report.shares["valid"].count, report.molecules[1].failure) == (1, "OSError: no room")
     assert PocketReport.from_dict(json.loads(json.dumps(report.to_dict()))) == report
-    with pytest.raises(RuntimeError, match="no molecule could be scored: OSError: no room"):
+    with pytest.raises(ValueError, match="no molecule could be scored: OSError: no room"):
         evaluate_pocket([bad, bad], complex_folder / "pocket.pdb", [ligand], fast=True)
 
 
