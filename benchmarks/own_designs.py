@@ -43,11 +43,13 @@ def chosen(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     """One training complex of each cluster90, in a random order that is always the same; no designs.
 
     Raises:
-        ValueError: if there is no column that tells the split, or none to tell designs by.
+        ValueError: if there is no column that tells the split, none to tell designs by, or no training complex.
     """
     if missing := {"split", "source"} - set(rows[0]):
         raise ValueError(f"index.csv has no column {', '.join(sorted(missing))}: expected them")
     rows = [row for row in rows if row["split"] == "train" and row["source"] != OWN]
+    if not rows:
+        raise ValueError("index.csv names no training complex: expected 'train' in the column 'split' of some rows")
     random.Random(0).shuffle(rows)
     return list({row.get("cluster90", row["id"]): row for row in rows}.values())
 

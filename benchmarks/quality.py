@@ -1,7 +1,8 @@
 """Scores of a model by number of steps, over seeds: `python -m benchmarks.quality --steps 10 20 50 100 --seeds 0 1 2`.
 
 Draws with `moldiff sample` and scores with `moldiff evaluate`, a set for each number of steps and seed. Sets are kept
-in `results/quality.jsonl`, one line each, and not drawn again for the same weights; the table is of all of a model.
+in `results/quality.jsonl`, one line each, and not drawn again for the same weights but with `--again`; the table is of
+all of a model.
 """
 
 from __future__ import annotations
@@ -104,6 +105,12 @@ def keep(path: Path, row: dict[str, Any]) -> None:
         file.write(json.dumps(row) + "\n")
 
 
+def drop(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Take lines out of a file of results."""
+    if rows:
+        path.write_text("".join(json.dumps(row) + "\n" for row in kept(path) if row not in rows))
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -111,14 +118,17 @@ def main() -> None:
     parser.add_argument("--steps", type=int, nargs="+", default=[50])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--num_samples", type=int, default=10_000)
+    parser.add_argument("--again", action="store_true", help="draw what is on record, too, and put it in its place")
     args = parser.parse_args()
     folder = find_model(args.model)
     name = digest(folder)
     for seed in args.seeds:
         for steps in args.steps:
             key = {"model": name, "steps": steps, "seed": seed, "num_samples": args.num_samples}
-            if not any(key.items() <= row.items() for row in kept(RESULTS)):
+            known = [row for row in kept(RESULTS) if key.items() <= row.items()]
+            if args.again or not known:
                 report = draw_and_score(folder, args.num_samples, seed, steps)
+                drop(RESULTS, known)
                 keep(RESULTS, key | {"name": args.model.name, "report": report})
     rows = [row for row in kept(RESULTS) if row["model"] == name and row["num_samples"] == args.num_samples]
     print(table(sorted(rows, key=lambda row: row["steps"])))

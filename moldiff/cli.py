@@ -177,6 +177,7 @@ def improve(
     device: str | None = None,
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
     avoid_clashes: float | None = None,
+    trust_classes: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Improve a molecule, in a pocket or without: noise it, denoise it, keep the best, again and again.
@@ -199,6 +200,7 @@ def improve(
         device: torch device; a GPU if there is one, else the CPU.
         precision: of matrix products; auto takes bfloat16 where the hardware is fast at it.
         avoid_clashes: with `pocket`, how strongly atoms are pushed out of the protein's: 1 if not given, 0 = not.
+        trust_classes: load a model that names classes from outside of moldiff, which can run any code.
         overwrite: replace the file if it exists.
     """
     settings = dict(locals())
@@ -231,7 +233,7 @@ def evaluate(
         bonds: how bonds are found in files without them: RDKit's rdDetermineBonds, or EDM's table of distances.
         workers: processes; one per core if not given, unless there is little to do.
         overwrite: replace `out` if it exists.
-        pocket: a .pdb file of a protein or pocket that the molecules lie in: gives the scores of molecules in a pocket.
+        pocket: a .pdb file of a protein or pocket that the molecules lie in, without its ligand: scores them there.
         reference_ligand: with `pocket`, a .sdf file of its known ligand, which is scored beside the molecules.
         dock: with `pocket`, dock each molecule with AutoDock Vina as well (seconds to minutes for each).
         fast: with `pocket`, leave out strain and PoseBusters' internal energy, which take most of the time.

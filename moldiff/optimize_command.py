@@ -32,6 +32,7 @@ def run_optimize(
     device: str | None,
     precision: Precision,
     avoid_clashes: float | None,
+    trust_classes: bool,
     overwrite: bool,
 ) -> None:
     """Improve the molecule of a file, tell of each generation in a table, and write the best; as in `moldiff.cli`.
@@ -45,7 +46,7 @@ def run_optimize(
     best: Sequence[Candidate] = ()
     stopped = False
     with MoleculeWriter(out, overwrite) as writer:
-        generator = MoleculeGenerator.from_pretrained(model, device, precision)
+        generator = MoleculeGenerator.from_pretrained(model, device, precision, trust_classes)
         start = read_molecule(optimize)
         site = generator.site(pocket, start) if pocket else None
         aim = find_objective(objective, pocket, start)

@@ -58,7 +58,7 @@ class Rank:
             check_whole(out, num_samples, self.total)
             return out
         if out.exists() and not overwrite:
-            raise FileExistsError(f"{out} exists; choose another name, or allow it to be overwritten")
+            raise FileExistsError(f"{out} exists; choose another name, or replace it (--overwrite)")
         if not resume and overwrite:
             path.unlink(missing_ok=True)  # nobody must take it for that of this run
         return path

@@ -3,7 +3,9 @@
 import ast
 import socket
 import sys
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +13,10 @@ import yaml
 
 from moldiff import MoleculeGenerator
 from moldiff.cli import main
+from moldiff.diffusion import GaussianProcess
 from moldiff.diffusion.class_names import check_classes
+from moldiff.models import EquivariantGraphTransformer
+from moldiff.training import DiffusionModule, DistillationModule
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "moldiff").rglob("*.py"))
@@ -128,6 +133,30 @@ def test_judging_a_model_of_foreign_classes_needs_trust(foreign: Path, capsys: p
         assert stop.value.code == 2
         assert error in capsys.readouterr().err
     assert (foreign / "imported").exists()
+
+
+def test_improving_by_a_model_of_foreign_classes_needs_trust(foreign: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With trust the model is read, and the next thing is missed."""
+    improve = ["sample", "--optimize", "missing.sdf", "--objective", "qed", "--model", "model", "--out", "x.sdf"]
+    for trust, error in (([], "'foreign_module.Own'"), (["--trust_classes"], "missing.sdf")):
+        with pytest.raises(SystemExit) as stop:
+            main([*improve, *trust])
+        assert stop.value.code == 2
+        assert error in capsys.readouterr().err
+
+
+def test_a_teacher_of_foreign_classes_needs_trust(foreign: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DiffusionModule, "configure_model", lambda module: None)
+    for trust in (False, True):
+        network = partial(EquivariantGraphTransformer, width=16, pair_width=8, num_blocks=1)
+        student = DistillationModule(network, {"pos": GaussianProcess()}, foreign / "model", trust_classes=trust)
+        student._trainer = SimpleNamespace()  # type: ignore[assignment]
+        if trust:
+            student.configure_model()
+            assert type(student.teacher.sampler).__name__ == "Own"  # type: ignore[union-attr]
+        else:
+            with pytest.raises(ValueError, match=r"foreign_module\.Own.*--model\.trust_classes"):
+                student.configure_model()
 
 
 def test_short_names_stand_for_classes_of_ours_only(foreign: Path) -> None:

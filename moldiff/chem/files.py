@@ -213,11 +213,11 @@ class MoleculeWriter:
         if self._overwrite or self._adds():
             return
         if self.path.exists():
-            raise FileExistsError(f"{self.path} exists; choose another name, or allow it to be overwritten")
+            raise FileExistsError(f"{self.path} exists; choose another name, or replace it (--overwrite)")
         if self.partial_path.exists() and not self._resume:
             raise FileExistsError(
                 f"{self.partial_path} exists: it holds the molecules of a run that was interrupted or still goes on; "
-                "go on with it (--resume, if the command has that), move it away, or allow it to be overwritten"
+                "go on with it (--resume, if the command has that), move it away, or replace it (--overwrite)"
             )
 
 

@@ -28,7 +28,8 @@ class ComplexDataModule(MoleculeDataModule):
     DIR` for each, or write the files yourself:
 
         index.csv                    a row for each complex; column `id`, and others as you like. If there is a column
-                                     `split` (train, val, test), it is heeded; if not, the split is random
+                                     `split` (train, val, test), it is heeded; if not, the split is random. A column
+                                     `cluster` tells which proteins are alike (see `per_cluster`)
         complexes/<id>/pocket.pdb    the protein around the ligand, or all of it; PDB format
         complexes/<id>/ligand.sdf    one molecule in the same frame, bond orders and charges as they should be;
                                      hydrogens are dropped
@@ -43,7 +44,8 @@ class ComplexDataModule(MoleculeDataModule):
         batch_size: complexes per batch.
         radius: residues with any atom within this distance of the ligand, in Å, are the pocket.
         per_cluster: at most this many complexes of each cluster (column `cluster`) in an epoch of training, drawn anew
-            for each epoch; no limit if not given. It keeps large series on one protein from ruling the training.
+            for each epoch; no limit if not given. It keeps large series on one protein from ruling the training. A
+            complex without a cluster counts as one of its own.
         val_fraction, test_fraction: of a random split; not used where index.csv has a split.
         num_workers: processes that gather batches; 0 is fast enough for most uses.
         seed: of the random split and of the order of the training batches.
@@ -101,9 +103,7 @@ class ComplexDataModule(MoleculeDataModule):
     def load(self) -> TableSplits:
         """Read the cached tables, or make them, and split them."""
         rows = read_index(self.path)
-        if self.per_cluster is not None and not all(row.get("cluster") for row in rows):
-            raise ValueError(f"{self.path}: per_cluster needs a column 'cluster' in index.csv, filled in every row")
-        self._clusters = [row.get("cluster", "") for row in rows]
+        self._clusters = [row.get("cluster") or f"id {row['id']}" for row in rows]
         given = split_of(rows)
         table = complex_table(self.path, self.level, self.radius)
         self._pockets = table.pockets

@@ -11,7 +11,7 @@ from moldiff.data.splits import edm_split, halves, random_split
 
 
 class QM9DataModule(MoleculeDataModule):
-    """The molecules of QM9 whose bonds can be explained, which are all; the first use takes a minute to process them.
+    """The molecules of QM9 whose bonds can be explained, which are all; the first use takes half a minute.
 
     Args:
         batch_size: molecules per batch.

@@ -35,7 +35,8 @@ def check_classes(spec: Any, path: str | Path, known: Collection[str] = ()) -> N
         if isinstance(value, str) and _is_import_path(value) and value not in known and not _is_ours(value):
             raise ValueError(
                 f"the model at {path} names {value!r}, which is no class of {', '.join(PACKAGES)}, and so could run "
-                "any code. If you trust whoever made the model, allow it by --trust_classes, or trust=True in Python"
+                "any code. If you trust whoever made the model, allow it by --trust_classes, or trust=True in Python "
+                "(of a teacher: --model.trust_classes true)"
             )
         if isinstance(value, int) and abs(value) > LARGEST:
             raise ValueError(

@@ -124,7 +124,7 @@ def check_output(path: Path, overwrite: bool) -> None:
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent}: no such folder; create it before writing {path.name}")
     if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists; choose another name, or allow it to be overwritten")
+        raise FileExistsError(f"{path} exists; choose another name, or replace it (--overwrite)")
 
 
 def score_paths(path: str, value: Any) -> Iterator[tuple[str, Score]]:

@@ -65,6 +65,7 @@ class DistillationModule(DiffusionModule):
         decay_fraction: float = 0.5,
         property_dropout: float = 0.1,
         init_from: Path | None = None,
+        trust_classes: bool = False,
         on_bad_batch: OnBadBatch = "stop",
         seed: int = 0,
     ) -> None:
@@ -88,6 +89,7 @@ class DistillationModule(DiffusionModule):
             property_dropout: share of the molecules whose properties are all hidden, if the network reads any.
             init_from: bundled model, model folder or checkpoint whose weights the student starts from; the teacher's if
                 not given. A small student can so have a large teacher.
+            trust_classes: load a teacher that names classes from outside of moldiff, which can run any code.
             on_bad_batch: "stop" or "skip".
             seed: of steps and noise.
         """
@@ -117,7 +119,7 @@ class DistillationModule(DiffusionModule):
                 f"a student is taught deterministic first-order steps: got {type(self.sampler).__name__}; give an "
                 "EulerSampler with stochasticity 0"
             )
-        self.teacher_path, self.teacher_steps = teacher, teacher_steps
+        self.teacher_path, self.teacher_steps, self.trust_classes = teacher, teacher_steps, trust_classes
         self.guidance_scale, self.avoid_clashes = guidance_scale, avoid_clashes
         self.underway: dict[int, Underway] = {}  # batches of molecules, by their place in the round
         self.turn = 0  # how many times one of them has been taken
@@ -130,7 +132,7 @@ class DistillationModule(DiffusionModule):
     def configure_model(self) -> None:
         """Lightning's hook: load the teacher, and build as it is."""
         if self._trainer is not None and self.teacher is None:
-            self.teacher = read_model(find_model(self.teacher_path))
+            self.teacher = read_model(find_model(self.teacher_path), self.trust_classes)
         super().configure_model()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -25,6 +25,8 @@ def test_one_training_complex_of_each_cluster_and_no_design() -> None:
     assert picked == chosen([*rows, row("5a_own0", "5", source=OWN)])  # the same when it goes on
     with pytest.raises(ValueError, match="no column source, split"):
         chosen([{"id": "a"}])
+    with pytest.raises(ValueError, match="no training complex"):
+        chosen([row("val", "30", "val"), row("mine", "31", "")])
     assert len(chosen([{"id": str(k), "split": "train", "source": "x"} for k in range(5)])) == 5
 
 

@@ -49,6 +49,17 @@ def test_seeds_are_pooled_and_steps_kept_apart():
     assert ten[9] == "6"
 
 
+def test_what_is_drawn_again_takes_the_place_of_what_was(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(quality, "RESULTS", tmp_path / "results.jsonl")
+    drawn = iter((10, 20, 30, 40))
+    monkeypatch.setattr(quality, "draw_and_score", lambda *_: report(next(drawn)))
+    for options, kept in (([], [10, 20]), ([], [10, 20]), (["--again"], [30, 40])):
+        monkeypatch.setattr("sys.argv", ["quality", "--steps", "3", "5", *options])
+        quality.main()
+        assert [row["report"]["edm"]["valid"]["count"] for row in quality.kept(quality.RESULTS)] == kept
+    assert "| 3 | 100 | 30.00" in capsys.readouterr().out
+
+
 def test_other_weights_are_another_model(tmp_path):
     folder = shutil.copytree(BUNDLED / "qm9", tmp_path / "model")
     assert quality.digest(folder) == quality.digest(BUNDLED / "qm9")

@@ -6,6 +6,8 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
 from rdkit import Chem
 from scipy.spatial import cKDTree
 
@@ -15,6 +17,7 @@ from moldiff.metrics.pocket.posebusters import require_posebusters
 from moldiff.metrics.pocket.protein import Protein, read_protein
 from moldiff.metrics.pocket.report import PocketReport
 from moldiff.metrics.pocket.scores import PocketScores, Scorer, reference_interactions
+from moldiff.metrics.pocket.settle import MAX_EXTENT
 from moldiff.metrics.pocket.validity import design_verdict, sanitized
 from moldiff.metrics.pocket.vina import VinaPocket
 from moldiff.metrics.share import requested_count
@@ -43,7 +46,8 @@ def evaluate_pocket(
         molecules: with bonds and coordinates in Å in the frame of the pocket, hydrogens not needed; they are not
             changed. A molecule that failed stays in the denominator as None.
         pocket: a PDB file, or what `read_protein` made of one.
-        reference_ligands: ligands in their poses in the pocket; the box of Vina is put around the first one.
+        reference_ligands: ligands in their poses in the pocket; the box of Vina is put around the first one, or around
+            all molecules if there is none.
         known_ligands: what similarity is measured to; the reference ligands if not given.
         requested: number of molecules that were asked for, if it is more than there are in `molecules`.
         dock: whether to dock each molecule with Vina as well (seconds to minutes for each).
@@ -69,7 +73,10 @@ def evaluate_pocket(
     away = sum(not is_near(mol, protein.positions) for mol in placed)
     if placed and away == len(placed):
         raise ValueError(f"Got no molecule within {NEAR:g} Å of {protein.name}; {_ONE_FRAME}")
-    scorer, notes = pocket_scorer(protein, references, known, dock, fast)
+    here = [mol.GetConformer().GetPositions() for mol in placed if is_near(mol, protein.positions)]
+    points = np.concatenate([*here, np.empty((0, 3))])
+    points = points[np.isfinite(points).all(1)]
+    scorer, notes = pocket_scorer(protein, references, known, dock, fast, points)
     number = number_of_workers(workers, (_SECONDS_DOCK if dock else _SECONDS_FAST if fast else _SECONDS) * total)
     scores = _scores(scorer, molecules, number)
     failures = Counter(score.failure for score in scores if score.failure is not None)
@@ -77,6 +84,9 @@ def evaluate_pocket(
         raise ValueError(f"no molecule could be scored: {next(iter(failures))}")
     notes += tuple(f"{n:,} could not be scored, and count as missing: {why}" for why, n in failures.most_common())
     scores += [PocketScores(cause=Cause.MISSING)] * (total - len(scores))
+    if others := protein.others_near(points, NEAR):
+        named = ", ".join(others[:10])
+        notes = (*notes, f"of the protein's file, counted as part of the pocket though no amino acid: {named}")
     if away:
         notes = (*notes, f"{away:,} molecules are not within {NEAR:g} Å of the protein")
     return PocketReport(protein.name, tuple(scores), tuple(map(scorer.score, references)), notes)
@@ -96,15 +106,18 @@ def pocket_scorer(
     known: Sequence[Chem.Mol] = (),
     dock: bool = False,
     fast: bool = False,
+    points: NDArray[np.float64] | None = None,
 ) -> tuple[Scorer, tuple[str, ...]]:
     """What scores molecules in a pocket, and notes on what it has to leave out; arguments as of `evaluate_pocket`.
+
+    `points` (N, 3), in Å: where to put the box of Vina if there are no references.
 
     Raises:
         ImportError: if `dock` is asked for without the packages.
     """
     notes, vina, posebusters = [], None, True
     try:
-        vina = VinaPocket.around(protein, references[0] if references else None)
+        vina = VinaPocket.around(protein, references[0] if references else points if _in_one_pocket(points) else None)
     except ImportError as error:
         if dock:
             raise
@@ -118,6 +131,10 @@ def pocket_scorer(
         notes.append("fast: without strain and PoseBusters' internal energy")
     wanted = reference_interactions(references, protein)
     return Scorer(protein, vina, posebusters, known, wanted, dock, fast), tuple(notes)
+
+
+def _in_one_pocket(points: NDArray[np.float64] | None) -> bool:
+    return points is not None and len(points) > 0 and bool(np.ptp(points, axis=0).max() <= MAX_EXTENT)
 
 
 def _check_apart(mol: Chem.Mol, protein: Protein) -> None:

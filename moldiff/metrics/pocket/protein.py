@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 
 from moldiff.chem.files import read_text
 from moldiff.chem.protein_files import check_pdb
+from moldiff.chem.residues import standard_residue
 
 _WATERS = frozenset({"HOH", "WAT", "DOD", "TIP", "H2O"})
 
@@ -45,6 +46,18 @@ class Protein:
         if not kept:
             return self
         return self._subset(np.array([residue in kept for residue in self.residues]))
+
+    def others_near(self, positions: NDArray[np.float64], distance: float) -> list[str]:
+        """Residues of which an atom is so near (Å) to any position (N, 3) and which are no amino acids: "ATP A:501"."""
+        if not len(positions):
+            return []
+        to_positions, _ = cKDTree(positions).query(self.positions, distance_upper_bound=distance)
+        found = {
+            f"{self.residue_names[k]} {self.residues[k]}": None
+            for k in np.flatnonzero(np.isfinite(to_positions)).tolist()
+            if standard_residue(self.residue_names[k]) is None
+        }
+        return list(found)
 
     def _subset(self, mask: NDArray[np.bool_]) -> Protein:
         mol = Chem.RWMol(self.mol)

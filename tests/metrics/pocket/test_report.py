@@ -11,6 +11,7 @@ from moldiff.chem.files import MoleculeWriter
 from moldiff.cli import main
 from moldiff.metrics.pocket import PocketReport, PocketScores, PocketSummary, Scorer, Summary, evaluate_pocket
 from moldiff.metrics.pocket.__main__ import main as gather
+from moldiff.metrics.pocket.protein import protein_from_mol
 from moldiff.metrics.strict import Cause
 
 
@@ -197,6 +198,19 @@ def test_ligand_left_in_the_pocket(complex_folder, ligand, tmp_path):
     path.write_text("\n".join([pocket, *atoms, "END", ""]))
     with pytest.raises(ValueError, match=r"holo.pdb: .*remove the ligand"):
         evaluate_pocket([ligand], path, [ligand])
+    notes = evaluate_pocket([ligand], path, fast=True).notes
+    assert [note for note in notes if "no amino acid" in note and note.endswith(": UNL :1")], notes
+    assert not any("no amino acid" in note for note in evaluate_pocket([ligand], complex_folder / "pocket.pdb").notes)
+
+
+def test_molecules_tell_the_place_in_a_whole_protein(protein, ligand):
+    """Where there is no reference ligand: the middle of the protein may be far away."""
+    pytest.importorskip("vina")
+    far = Chem.Mol(protein.mol)
+    far.GetConformer().SetPositions(protein.positions + 80.0)
+    whole = protein_from_mol(Chem.CombineMols(protein.mol, far), "whole.pdb")
+    there = evaluate_pocket([ligand], whole, fast=True).molecules[0].vina_score
+    assert there == pytest.approx(evaluate_pocket([ligand], protein, [ligand], fast=True).molecules[0].vina_score)
 
 
 def test_what_is_no_number_is_not_there(protein):
