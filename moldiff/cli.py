@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,6 +39,9 @@ TRAINER_COMMANDS = ("fit", "validate", "test", "distill", "fit-regressor", "eval
 def main(args: Sequence[str] | None = None) -> None:
     """Run one command; errors that the user can mend are told in one line, with exit code 2."""
     arguments = list(sys.argv[1:] if args is None else args)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # signs that a terminal does not know must not end a run
+            stream.reconfigure(errors="replace")
     if not arguments or arguments[0] in ("-h", "--help"):
         sys.stdout.write(HELP)
         return
@@ -150,10 +154,11 @@ def sample(
         start_ranks(devices, settings)
         return
     prepare_process()
-    with MoleculeWriter(path := rank.path(out, num_samples, overwrite, resume), overwrite, resume) as writer:
-        generator = MoleculeGenerator.from_pretrained(model, rank.device(device), precision, trust_classes)
-        steps, first = num_steps or generator.model.num_steps, rank.number == 0
-        asked = options.conditions(generator)
+    records = MoleculeWriter(path := rank.path(out, num_samples, overwrite, resume), overwrite, resume)
+    generator = MoleculeGenerator.from_pretrained(model, rank.device(device), precision, trust_classes)
+    steps, first = num_steps or generator.model.num_steps, rank.number == 0
+    asked = options.conditions(generator)
+    with records as writer:
         part = rank.part(writer.finished.checked(options.run(generator), num_samples))
         if trajectory is not None and first:
             generator.trajectory(0, seed, num_steps, num_atoms, **asked).save(trajectory, overwrite or resume)
@@ -182,7 +187,7 @@ def improve(
 ) -> None:
     """Improve a molecule, in a pocket or without: noise it, denoise it, keep the best, again and again.
 
-    The number of atoms stays as it is. The best molecules of all generations are written, the best first.
+    The number of atoms stays as it is. The best molecules of all generations are written, the best first, after each.
 
     Args:
         optimize: .sdf file of one molecule, in the frame of the pocket if there is one.

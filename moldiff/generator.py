@@ -326,4 +326,6 @@ def _usable_device(name: str) -> torch.device:
         raise ValueError(
             f"device {name!r} cannot be used ({reason}): give cpu, or cuda where there is a GPU"
         ) from error
+    if device.type == "mps":  # alignment and likelihoods need float64
+        raise ValueError(f"device {name!r} cannot be used: it has no float64 numbers: give cpu, or leave --device out")
     return device

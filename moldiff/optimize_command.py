@@ -35,39 +35,38 @@ def run_optimize(
     trust_classes: bool,
     overwrite: bool,
 ) -> None:
-    """Improve the molecule of a file, tell of each generation in a table, and write the best; as in `moldiff.cli`.
+    """Improve the molecule of a file, and after each generation tell of it and write the best; as in `moldiff.cli`.
 
     Raises:
-        KeyboardInterrupt: if it is interrupted, after the best of the generations that are done have been written.
+        KeyboardInterrupt: if it is interrupted; `out` holds the best of the generations that are done.
     """
     if pocket is None and avoid_clashes is not None:
         raise ValueError("avoid_clashes needs a pocket: give --pocket, a .pdb file")
     prepare_process()
     best: Sequence[Candidate] = ()
-    stopped = False
-    with MoleculeWriter(out, overwrite) as writer:
-        generator = MoleculeGenerator.from_pretrained(model, device, precision, trust_classes)
-        start = read_molecule(optimize)
-        site = generator.site(pocket, start) if pocket else None
-        aim = find_objective(objective, pocket, start)
-        settings = (generations, num_samples, noise_level, seed, num_steps, batch_size)
-        course = generator.optimize(optimize, aim, *settings, site=site, avoid_clashes=avoid_clashes)
-        try:
-            for generation in course:
-                if generation.number == 0:  # everything has been checked
-                    tqdm.write(f"generation  valid  new  best {objective}  mean of the best {num_samples}")
-                best = generation.best[:num_samples]
-                values = [candidate.value for candidate in best]
-                counts = f"{generation.number:10}  {generation.valid:5}  {generation.new:3}"
-                tqdm.write(f"{counts}  {values[0]:{5 + len(objective)}.3f}  {sum(values) / len(values):.3f}")
-        except KeyboardInterrupt:
-            if not best:
-                raise
-            stopped = True
-        for candidate in best:
-            writer.write(candidate.mol)
-    if stopped:
-        raise KeyboardInterrupt(f"{len(best)} molecules written to {out}, the best of the generations that are done")
+    MoleculeWriter(out, overwrite)  # refuses what it must not replace
+    generator = MoleculeGenerator.from_pretrained(model, device, precision, trust_classes)
+    start = read_molecule(optimize)
+    site = generator.site(pocket, start) if pocket else None
+    aim = find_objective(objective, pocket, start)
+    settings = (generations, num_samples, noise_level, seed, num_steps, batch_size)
+    course = generator.optimize(optimize, aim, *settings, site=site, avoid_clashes=avoid_clashes)
+    try:
+        for generation in course:
+            if generation.number == 0:  # everything has been checked
+                tqdm.write(f"generation  valid  new  best {objective}  mean of the best {num_samples}")
+            best = generation.best[:num_samples]
+            with MoleculeWriter(out, overwrite or generation.number > 0) as writer:
+                for candidate in best:
+                    writer.write(candidate.mol)
+            values = [candidate.value for candidate in best]
+            counts = f"{generation.number:10}  {generation.valid:5}  {generation.new:3}"
+            tqdm.write(f"{counts}  {values[0]:{5 + len(objective)}.3f}  {sum(values) / len(values):.3f}")
+    except KeyboardInterrupt as error:
+        if not best:
+            raise
+        said = f"{len(best)} molecules written to {out}, the best of the generations that are done"
+        raise KeyboardInterrupt(said) from error
     given_is_best = best[0].mol.GetProp("moldiff_generation") == "0"
     note = "; none is better than the one that was given" if given_is_best else ""
     sys.stdout.write(f"{len(best)} molecules written to {out}, the best first{note}\n")

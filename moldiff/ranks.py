@@ -33,6 +33,8 @@ class Rank:
         """
         if self.total == 1 or device not in (None, "cuda") or not torch.cuda.is_available():
             return device
+        if torch.cuda.device_count() == 1 and "SLURM_STEP_ID" in os.environ:  # which shows each process its own
+            return "cuda:0"
         if self.local >= torch.cuda.device_count():
             raise ValueError(
                 f"got process {self.local + 1} on a machine with {torch.cuda.device_count()} GPUs: give fewer --devices"

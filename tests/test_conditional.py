@@ -111,6 +111,28 @@ def test_a_sequence_of_one_value_is_that_of_all(generator):
     assert_same(samples, generator.sample(3, properties={"gap": 4.0}, progress=False), exactly=True)
 
 
+def test_a_trajectory_is_that_of_one_molecule_of_many_values(generator):
+    asked = {"gap": [3.0, 5.0, 9.0], "mu": 2.0}
+    drawn = generator.sample(3, seed=4, properties=asked, batch_size=1)
+    for index in range(3):
+        trajectory = generator.trajectory(index, seed=4, properties=asked)
+        np.testing.assert_allclose(trajectory.molecule.positions, drawn.arrays[index].positions, atol=1e-3)
+
+
+def test_models_of_many_sizes_and_odd_names_are_saved(statistics, tmp_path):
+    """Drug-like molecules have more sizes than QM9's, and people name properties as they like."""
+    sizes = torch.arange(1, 171).repeat_interleave(20)
+    names = ["log S", "pIC50 (nM)", "a: b", "[c]", "Std.Value", "x" * 40]
+    values = torch.linspace(0, 1, len(sizes), dtype=torch.float64)
+    properties = {name: PropertyStatistics.of(values, sizes, "mol/L") for name in names}
+    many = generator_of(replace(statistics, properties=properties), names)
+    many.save_pretrained(tmp_path / "model")
+    again = MoleculeGenerator.from_pretrained(tmp_path / "model", "cpu", "float32")
+    assert list(again.model.denoiser.properties) == names
+    asked = {"num_atoms": 5, "properties": {"log S": 0.3}}
+    assert_same(again.sample(2, **asked), many.sample(2, **asked), exactly=True)
+
+
 def test_model_is_saved_with_what_it_knows_of_properties(generator, tmp_path):
     generator.save_pretrained(tmp_path / "model")
     again = MoleculeGenerator.from_pretrained(tmp_path / "model", "cpu", "float32")

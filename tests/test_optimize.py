@@ -226,6 +226,28 @@ def test_ctrl_c_keeps_the_generations_that_are_done(butanol, tmp_path, monkeypat
     assert told in capsys.readouterr().err
 
 
+def test_each_generation_is_on_disk_when_it_is_done(butanol, tmp_path, monkeypatch, capsys):
+    """What kills the process later, takes nothing away."""
+    monkeypatch.chdir(tmp_path)
+    Chem.MolToMolFile(butanol, "start.sdf")
+    optimize, seen = MoleculeGenerator.optimize, []
+
+    def watched(self, *args, **conditions):
+        for generation in itertools.islice(optimize(self, *args, **conditions), 3):
+            yield generation
+            best = [Chem.MolToSmiles(candidate.mol) for candidate in generation.best[:4]]
+            seen.append([Chem.MolToSmiles(mol) for mol in read_molecules("best.sdf")] == best)
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(MoleculeGenerator, "optimize", watched)
+    options = ["--objective", "sa", "--num_samples", "4", "--num_steps", "4", "--out", "best.sdf"]
+    with pytest.raises(SystemExit):
+        main(["sample", "--optimize", "start.sdf", *options])
+    assert seen == [True] * 3
+    assert read_molecules("best.sdf")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.sdf", "start.sdf"]
+
+
 def test_help_names_the_options(capsys):
     with pytest.raises(SystemExit):
         main(["sample", "--optimize", "x.sdf", "--help"])

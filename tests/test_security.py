@@ -191,6 +191,15 @@ def test_checkpoints_name_classes_of_ours_or_of_the_users_config(
     main([*go_on, "--model.sampler", "foreign_module.Own"])
 
 
+def test_properties_have_the_names_of_somebody_s_data() -> None:
+    names = ["log S", "pIC50 (nM)", "Std.Value", "a: b", "[x]", "K d"]
+    network = {"class_path": "moldiff.models.EquivariantGraphTransformer", "init_args": {"properties": names}}
+    check_classes({"denoiser": network, "irreps": "64x0e + 32x1o", "encoder_steps": 200_000}, "x")
+    for spec in ({"name": "a b"}, {"name": "{class_path: x}"}, {"properties": {"class_path": "os.path"}}):
+        with pytest.raises(ValueError, match="x"):
+            check_classes(spec, "x")
+
+
 @pytest.mark.parametrize(
     "path", [*(ROOT / "moldiff" / "weights").glob("*/config.yaml")], ids=lambda path: path.parent.name
 )

@@ -92,9 +92,13 @@ def _columns(index: Path) -> list[str]:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(",".join(COLUMNS) + "\n")
         os.chmod(temporary, 0o644)
-        with suppress(FileExistsError):  # another process was faster
-            os.link(temporary, index)
-        os.unlink(temporary)
+        try:
+            with suppress(FileExistsError):  # another process was faster
+                os.link(temporary, index)
+        except OSError:  # a file system without links
+            os.replace(temporary, index)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
     columns = next(csv_rows(index), [])
     if "id" not in columns:
         raise ValueError(f"{index}: got the columns {columns[:20]}; expected 'id' among them")

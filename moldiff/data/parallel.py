@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 from typing import TypeVar
+
+import joblib
+from joblib.externals.loky import ProcessPoolExecutor  # needs no guard of `__main__` where processes are spawned
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _CHUNK = 16  # items that a process gets at a time
 _CHUNKS = 8  # chunks per process that are read ahead of the results
-
-
-def available_cores() -> int:
-    """Number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def parallel_map(
@@ -34,7 +30,7 @@ def parallel_map(
         ValueError: if `processes` is below 1.
         BrokenProcessPool: if a process was killed, for want of memory for example.
     """
-    processes = available_cores() if processes is None else processes
+    processes = joblib.cpu_count() if processes is None else processes
     if processes < 1:
         raise ValueError(f"Got processes={processes}; expected at least 1, or null for all cores")
     if processes == 1:

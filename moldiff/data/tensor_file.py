@@ -48,7 +48,7 @@ def save_tensors(
                 if time.time() - old.stat().st_mtime > _ABANDONED_S:
                     old.unlink()
         save_file(dict(tensors), temporary, metadata={f"moldiff_{kind}": json.dumps(content)})
-        with temporary.open("rb") as file:
+        with temporary.open("r+b") as file:  # Windows flushes what can be written only
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except (OSError, SafetensorError) as error:

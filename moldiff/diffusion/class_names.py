@@ -11,8 +11,13 @@ from typing import Any
 PACKAGES = ("moldiff.models", "moldiff.diffusion", "moldiff.nn")
 """Classes that are defined there may be named."""
 
-LARGEST = 100_000
+LARGEST = 1_000_000
 """No width, number of steps or number of layers is larger."""
+
+_PLAIN = r"[\w.+-]*( \+ [\w.+-]+)*"  # such as 64x0e + 32x1o; jsonargparse reads strings as YAML
+
+PROPERTIES = "properties"
+"""Names of properties are those of somebody's data: any text."""
 
 
 def check_classes(spec: Any, path: str | Path, known: Collection[str] = ()) -> None:
@@ -27,7 +32,7 @@ def check_classes(spec: Any, path: str | Path, known: Collection[str] = ()) -> N
         ValueError: if it names anything else, or holds what no config of a model holds.
     """
     for value in _values(spec, path):
-        if isinstance(value, str) and not re.fullmatch(r"[\w.+-]*", value):  # jsonargparse reads strings as YAML
+        if isinstance(value, str) and not re.fullmatch(_PLAIN, value):
             raise ValueError(
                 f"the config of the model at {path} holds the text {value[:80]!r}; expected names and numbers only. "
                 "Export the model again"
@@ -62,7 +67,8 @@ def _values(spec: Any, path: str | Path) -> Iterator[str | int | float | None]:
         for key, value in spec.items():
             if not isinstance(key, str) or not key.isidentifier() or key.startswith("_"):
                 raise ValueError(f"the config of the model at {path} has the key {key!r}; expected names of arguments")
-            yield from _values(value, path)
+            if key != PROPERTIES or not _are_texts(value):
+                yield from _values(value, path)
     elif isinstance(spec, list | tuple):
         for value in spec:
             yield from _values(value, path)
@@ -70,6 +76,10 @@ def _values(spec: Any, path: str | Path) -> Iterator[str | int | float | None]:
         yield spec
     else:
         raise ValueError(f"the config of the model at {path} holds a {type(spec).__name__}; expected names and numbers")
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
 
 
 def _is_import_path(text: str) -> bool:

@@ -128,6 +128,8 @@ def trace(
         raise ValueError(f"index must be at least 0: got {index}")
     if conditions.get("steering") is not None:
         raise ValueError("a steered molecule has no single way from noise to data: leave out steering or trajectory")
+    if (properties := conditions.get("properties")) is not None:
+        conditions = {**conditions, "properties": target_of(properties, index)}
     dressed, site, fixed = dress(model, conditions, index + 1), conditions.get("site"), conditions.get("fixed")
     size = int(_sizes(model, index + 1, seed, num_atoms, conditions)[index])
     frames: list[Frame] = []

@@ -76,4 +76,5 @@ def _write(network: nn.Module, config: Mapping[str, Any], folder: Path, half: bo
     except SafetensorError as error:
         raise OSError(f"{path} could not be written ({error}): make room") from error
     path.chmod(0o644)  # as the other files: safetensors makes it for the owner alone
-    (folder / CONFIG).write_text(yaml.safe_dump(dict(config), sort_keys=False), encoding="utf-8")
+    text = yaml.safe_dump(dict(config), sort_keys=False, default_flow_style=None, width=120)  # numbers side by side
+    (folder / CONFIG).write_text(text, encoding="utf-8")

@@ -82,8 +82,9 @@ def run_evaluate(
         report = report.with_note(NO_BONDS.format(BOND_RULES[bonds]))
     for note in unreadable(mols):
         report = report.with_note(note)
-    sys.stdout.write(f"{molecules}: {report}\n")
     if out is not None:
         report.write_json(out, overwrite)
+    sys.stdout.write(f"{molecules}: {report}\n")
+    if out is not None:
         sys.stdout.write(f"Written to {out}\n")
     return report

@@ -11,6 +11,7 @@ from rdkit import Chem
 from moldiff.chem import druglikeness
 from moldiff.chem.files import read_molecule
 from moldiff.metrics.pocket.protein import read_protein
+from moldiff.metrics.pocket.settle import tell_of_others
 from moldiff.metrics.pocket.vina import VinaPocket
 
 OBJECTIVES = ("qed", "sa", "vina")
@@ -46,7 +47,8 @@ def objective(
         ligand: a molecule in the pocket, or its .sdf file; tells where, for "vina".
 
     Raises:
-        ValueError: if there is no such objective, or "vina" lacks the pocket or the ligand.
+        ValueError: if there is no such objective, "vina" lacks the pocket or the ligand, or the file of the
+            pocket holds the ligand.
         ImportError: if the packages for "vina" are missing.
     """
     if name == "qed":
@@ -58,5 +60,8 @@ def objective(
     if pocket is None or ligand is None:
         raise ValueError("the objective vina needs a pocket and a ligand in it: give --pocket, a .pdb file")
     mol = ligand if isinstance(ligand, Chem.Mol) else read_molecule(ligand)
-    grid = VinaPocket.around(read_protein(pocket), mol)
+    protein = read_protein(pocket)
+    protein.check_apart(mol)
+    tell_of_others(protein, mol.GetConformer().GetPositions())
+    grid = VinaPocket.around(protein, mol)
     return Objective(name, lambda mol: grid.energies(mol).minimised, falls=True)

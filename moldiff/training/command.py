@@ -132,6 +132,10 @@ class TrainingCLI(LightningCLI):
         config.weights_only = True
         if self.config.subcommand != "fit" and not checkpoint and not config.model.get("init_from"):
             raise ValueError("got no model: give --ckpt_path FILE.ckpt, or --model.init_from FOLDER")
+        if config.trainer.accelerator == "mps":
+            raise ValueError("got --trainer.accelerator mps, which has no float64 numbers: expected cpu, gpu or auto")
+        if config.trainer.accelerator == "auto" and torch.backends.mps.is_available():
+            config.trainer.accelerator = "cpu"
         if config.trainer.precision is None:
             gpu = torch.cuda.is_available() and config.trainer.accelerator in ("auto", "gpu", "cuda")
             fast = use_bfloat16(torch.device("cuda" if gpu else "cpu"))

@@ -82,11 +82,24 @@ class Likelihood(pl.Callback):
         self.totals.setdefault(name, []).append(found.total)
         shares = {f"{name}/{field}": value.mean() for field, value in found.shares.items()}
         means = {name: found.total.mean(), **shares}
-        module.log_dict(means, batch_size=len(batch), on_step=False, on_epoch=True, add_dataloader_idx=False)
+        module.log_dict(
+            means,
+            batch_size=len(batch),
+            on_step=False,
+            on_epoch=True,
+            add_dataloader_idx=False,
+            sync_dist=module.trainer.world_size > 1,
+        )
 
     def _log_errors(self, module: pl.LightningModule) -> None:
+        shared = module.trainer.world_size > 1
         for name, values in self.totals.items():
             of_all = torch.cat(values)
-            if len(of_all) > 1:
-                module.log(f"{name}/standard_error", of_all.std() / len(of_all) ** 0.5)
+            sums = torch.stack([torch.ones_like(of_all), of_all, of_all.square()]).sum(1)
+            gathered = module.all_gather(sums) if shared else sums[None]  # of all processes
+            assert isinstance(gathered, Tensor)
+            n, first, second = gathered.sum(0)
+            if n > 1:
+                variance = ((second - first.square() / n) / (n - 1)).clamp(min=0)
+                module.log(f"{name}/standard_error", (variance / n).sqrt(), sync_dist=shared)
         self.totals = {}

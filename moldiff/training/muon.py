@@ -124,7 +124,10 @@ class MuonAdamW(Optimizer):
         return {"parts": [part.state_dict() for part in self.parts]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the states of both parts."""
+        """Take up the states of both parts, but not the weight decay: that is as the parts were made."""
         for part, state in zip(self.parts, state_dict["parts"], strict=True):
+            decays = [group["weight_decay"] for group in part.param_groups]
             part.load_state_dict(state)
+            for group, decay in zip(part.param_groups, decays, strict=True):
+                group["weight_decay"] = decay
         self._share()

@@ -110,10 +110,10 @@ class PropertyModule(GuardedModule):
 
     def _log_errors(self, split: str, batch: MolBatch) -> None:
         assert self.statistics is not None
-        errors = self._errors(batch)
-        self.log(f"{split}/loss", errors.nanmean(), batch_size=len(batch), prog_bar=True)
+        errors, shared = self._errors(batch), self.trainer.world_size > 1
+        self.log(f"{split}/loss", errors.nanmean(), batch_size=len(batch), prog_bar=True, sync_dist=shared)
         for name, column in zip(self.network.properties, errors.unbind(1), strict=True):
             known = column[column.isfinite()]
-            if len(known):
-                std = self.statistics.properties[name].std
-                self.log(f"{split}/{name}", known.mean() * std, batch_size=len(known))
+            if len(known) or shared:  # all processes must log the same names
+                mean = known.sum() / max(len(known), 1) * self.statistics.properties[name].std
+                self.log(f"{split}/{name}", mean, batch_size=len(known), sync_dist=shared)

@@ -98,6 +98,16 @@ def test_index_with_other_columns(entry, out):
     assert (out / "index.csv").read_text() == "target,id,min_distance\nold,x,1.0\n,ligand,2.589\n"
 
 
+def test_file_systems_without_links(entry, out, monkeypatch):
+    def refuse(*_):
+        raise PermissionError("Operation not permitted")
+
+    monkeypatch.setattr("os.link", refuse)
+    prepare("--protein", entry / "pocket.pdb", "--ligand", entry / "ligand.sdf", "--out", out)
+    assert [row["id"] for row in rows(out)] == ["ligand"]
+    assert sorted(path.name for path in out.iterdir()) == ["complexes", "index.csv"]
+
+
 def test_many_at_once(entry, out):
     pocket = read_pocket(entry / "pocket.pdb")
 

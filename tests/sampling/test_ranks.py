@@ -92,6 +92,10 @@ def test_who_is_who(monkeypatch):
         own_rank(4, 2)
     monkeypatch.setenv("SLURM_STEP_ID", "0")
     assert own_rank(4, 2) == Rank(5, 8, 1)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    for count, device in ((1, "cuda:0"), (4, "cuda:1")):  # Slurm may show each process its own GPU only
+        monkeypatch.setattr("torch.cuda.device_count", lambda count=count: count)
+        assert Rank(5, 8, 1).device(None) == device
     with pytest.raises(ValueError, match="8 processes were started; expected 6"):
         own_rank(3, 2)
     with pytest.raises(ValueError, match="at least 1"):

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from moldiff import MoleculeGenerator
 from moldiff.chem.files import MoleculeWriter, read_molecules
 from moldiff.chem.partial_file import finished_records
+from moldiff.cli import main
 from tests.sampling.conftest import cut_off_stream, names
 
 pytestmark = pytest.mark.filterwarnings("ignore:::pytorch_lightning", "ignore:::lightning_fabric")
@@ -145,3 +146,12 @@ def test_full_disk_loses_nothing(whole, sample, work, capsys):
         assert sum(found.lengths) == Path(f"x.partial{suffix}").stat().st_size > 0  # whole records only
     sample("--resume", out=f"x{suffix}")
     assert Path(f"x{suffix}").read_bytes() == data
+
+
+def test_a_failing_command_takes_nothing_away(sample, work, capsys):
+    """`--overwrite` replaces by what is new, not by nothing."""
+    (work / "x.partial.sdf").write_text("molecules")
+    with pytest.raises(SystemExit):
+        main(["sample", "--model", "none", "--out", "x.sdf", "--overwrite"])
+    assert "none" in capsys.readouterr().err
+    assert (work / "x.partial.sdf").read_text() == "molecules"

@@ -162,6 +162,15 @@ def test_state_goes_through_a_file(network, tmp_path):
     assert [g["lr"] for g in other_optimizer.param_groups] == pytest.approx([RATE / 7, RATE / 14])
 
 
+def test_weight_decay_is_that_of_the_run_that_goes_on(network):
+    state = optimizer_of(network).state_dict()
+    other = optimizer_of(Network())
+    for group in other.param_groups:
+        group["weight_decay"] = 0.3
+    other.load_state_dict(state)
+    assert [group["weight_decay"] for part in other.parts for group in part.param_groups] == [0.3, 0.3]
+
+
 def test_state_of_another_network_is_refused(network):
     state = optimizer_of(network).state_dict()
     with pytest.raises(ValueError, match="parameter group"):

@@ -48,8 +48,9 @@ def run_evaluate_pocket(
     report = evaluate_pocket(mols, pocket, references, dock=dock, fast=fast, workers=workers)
     bare = [NO_BONDS.format(BOND_RULES["rdkit"])] if molecules.suffix.lower() in WITHOUT_BONDS else []
     report = replace(report, notes=(*report.notes, *bare, *unreadable(mols)))
-    sys.stdout.write(f"{molecules}: {report}\n")
     if out is not None:
         report.write_json(out, overwrite)
+    sys.stdout.write(f"{molecules}: {report}\n")
+    if out is not None:
         sys.stdout.write(f"Written to {out}\n")
     return report

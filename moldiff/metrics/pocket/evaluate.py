@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
-from scipy.spatial import cKDTree
 
 from moldiff.chem.force_field import NEAR, is_near
 from moldiff.metrics.parallel import as_done, number_of_workers
@@ -66,7 +65,7 @@ def evaluate_pocket(
     references = [_checked(mol, "reference", k) for k, mol in enumerate(reference_ligands)]
     known = references if known_ligands is None else [_checked(mol, "known", k) for k, mol in enumerate(known_ligands)]
     for mol in references:
-        _check_apart(mol, protein)
+        protein.check_apart(mol)
         if not is_near(mol, protein.positions):
             raise ValueError(f"Got a reference ligand that is not within {NEAR:g} Å of {protein.name}; {_ONE_FRAME}")
     placed = [mol for mol in molecules if mol is not None and mol.GetNumConformers()]
@@ -135,16 +134,6 @@ def pocket_scorer(
 
 def _in_one_pocket(points: NDArray[np.float64] | None) -> bool:
     return points is not None and len(points) > 0 and bool(np.ptp(points, axis=0).max() <= MAX_EXTENT)
-
-
-def _check_apart(mol: Chem.Mol, protein: Protein) -> None:
-    """A ligand that is left in the file of the protein would clash with every design."""
-    distance, _ = cKDTree(protein.positions).query(mol.GetConformer().GetPositions())
-    if (distance < 0.5).mean() > 0.5:
-        raise ValueError(
-            f"{protein.name}: got a pocket that holds the reference ligand itself; expected it without: remove the "
-            "ligand's HETATM records from the file"
-        )
 
 
 def _checked(mol: Chem.Mol | None, kind: str, place: int) -> Chem.Mol:

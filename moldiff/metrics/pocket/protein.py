@@ -47,6 +47,21 @@ class Protein:
             return self
         return self._subset(np.array([residue in kept for residue in self.residues]))
 
+    def check_apart(self, mol: Chem.Mol) -> None:
+        """Whether a ligand was left in the file of the protein, where it would clash with every design.
+
+        Raises:
+            ValueError: if most heavy atoms of a molecule with coordinates lie where the protein has one.
+        """
+        heavy = np.array([atom.GetAtomicNum() > 1 for atom in mol.GetAtoms()], dtype=np.bool_)
+        points = mol.GetConformer().GetPositions()[heavy]
+        points = points[np.isfinite(points).all(1)]
+        if len(points) and (cKDTree(self.positions).query(points)[0] < 0.5).mean() > 0.5:
+            raise ValueError(
+                f"{self.name}: got a pocket that holds the ligand itself; expected it without: remove the ligand's "
+                "HETATM records from the file"
+            )
+
     def others_near(self, positions: NDArray[np.float64], distance: float) -> list[str]:
         """Residues of which an atom is so near (Å) to any position (N, 3) and which are no amino acids: "ATP A:501"."""
         if not len(positions):

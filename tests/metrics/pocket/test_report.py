@@ -1,6 +1,7 @@
 """Reports on a pocket: denominators, the way through JSON, the tables, the command."""
 
 import builtins
+import io
 import json
 import math
 
@@ -9,9 +10,11 @@ from rdkit import Chem
 
 from moldiff.chem.files import MoleculeWriter
 from moldiff.cli import main
+from moldiff.metrics.objectives import objective as find_objective
 from moldiff.metrics.pocket import PocketReport, PocketScores, PocketSummary, Scorer, Summary, evaluate_pocket
 from moldiff.metrics.pocket.__main__ import main as gather
 from moldiff.metrics.pocket.protein import protein_from_mol
+from moldiff.metrics.pocket.settle import vina_around
 from moldiff.metrics.strict import Cause
 
 
@@ -198,6 +201,11 @@ def test_ligand_left_in_the_pocket(complex_folder, ligand, tmp_path):
     path.write_text("\n".join([pocket, *atoms, "END", ""]))
     with pytest.raises(ValueError, match=r"holo.pdb: .*remove the ligand"):
         evaluate_pocket([ligand], path, [ligand])
+    with pytest.raises(ValueError, match=r"remove the ligand"):  # hydrogens are in the way of nobody
+        evaluate_pocket([ligand], path, [Chem.AddHs(ligand, addCoords=True)])
+    for use in (lambda: vina_around([ligand], path), lambda: find_objective("vina", path, ligand)):
+        with pytest.raises((ValueError, ImportError), match=r"remove the ligand|docking"):
+            use()
     notes = evaluate_pocket([ligand], path, fast=True).notes
     assert [note for note in notes if "no amino acid" in note and note.endswith(": UNL :1")], notes
     assert not any("no amino acid" in note for note in evaluate_pocket([ligand], complex_folder / "pocket.pdb").notes)
@@ -299,3 +307,15 @@ def test_worker_processes_give_the_same_scores(complex_folder, ligand):
     )
     assert one.to_dict() == two.to_dict()
     assert one.shares["valid"].count == 3
+
+
+def test_the_report_is_written_though_it_cannot_be_printed(complex_folder, ligand, tmp_path, monkeypatch):
+    """A terminal of another country, say."""
+    out, shown = tmp_path / "report.json", io.BytesIO()
+    with MoleculeWriter(tmp_path / "m.sdf") as writer:
+        writer.write(ligand)
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(shown, encoding="cp437", write_through=True))
+    pocket = str(complex_folder / "pocket.pdb")
+    main(["evaluate", "--molecules", str(tmp_path / "m.sdf"), "--pocket", pocket, "--fast", "--out", str(out)])
+    assert PocketReport.from_dict(json.loads(out.read_text())).shares["valid"].count == 1
+    assert b"valid" in shown.getvalue()
