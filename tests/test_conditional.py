@@ -122,7 +122,7 @@ def test_a_trajectory_is_that_of_one_molecule_of_many_values(generator):
 def test_models_of_many_sizes_and_odd_names_are_saved(statistics, tmp_path):
     """Drug-like molecules have more sizes than QM9's, and people name properties as they like."""
     sizes = torch.arange(1, 171).repeat_interleave(20)
-    names = ["log S", "pIC50 (nM)", "a: b", "[c]", "Std.Value", "x" * 40]
+    names = ["log S", "pIC50 (nM)", "a: b", "[c]", "Std.Value", "type"]
     values = torch.linspace(0, 1, len(sizes), dtype=torch.float64)
     properties = {name: PropertyStatistics.of(values, sizes, "mol/L") for name in names}
     many = generator_of(replace(statistics, properties=properties), names)

@@ -20,13 +20,11 @@ class PropertyEmbedding(nn.Module):
         super().__init__()
         self.names = tuple(names)
         self.basis = GaussianBasis(num_bases, cutoff=2 * _REACH)
+        keys = [_key(name) for name in self.names]
         self.given = nn.ModuleDict(
-            {
-                name: nn.Sequential(nn.Linear(num_bases + 1, width), nn.SiLU(), nn.Linear(width, width))
-                for name in self.names
-            }
+            {key: nn.Sequential(nn.Linear(num_bases + 1, width), nn.SiLU(), nn.Linear(width, width)) for key in keys}
         )
-        self.absent = nn.ParameterDict({name: nn.Parameter(torch.zeros(width)) for name in self.names})
+        self.absent = nn.ParameterDict({key: nn.Parameter(torch.zeros(width)) for key in keys})
 
     def forward(self, values: Float[Tensor, "A C"]) -> Float[Tensor, "A D"]:
         """Embed deviations from the mean in standard deviations, in the order of the names; NaN = not given.
@@ -37,7 +35,13 @@ class PropertyEmbedding(nn.Module):
             absent, x = values.isnan(), values.nan_to_num()
             features = torch.cat([x[..., None], self.basis(x + _REACH)], -1)
             vectors = [
-                torch.where(absent[:, k, None], self.absent[name], self.given[name](features[:, k]))
-                for k, name in enumerate(self.names)
+                torch.where(absent[:, k, None], self.absent[key], self.given[key](features[:, k]))
+                for k, key in enumerate(map(_key, self.names))
             ]
             return torch.nn.functional.silu(torch.stack(vectors).sum(0))
+
+
+def _key(name: str) -> str:
+    """What the weights of a property are called: its name, if PyTorch can take it, or else one that starts with 0."""
+    taken = hasattr(nn.ModuleDict, name) or hasattr(nn.ParameterDict, name) or name == "training"
+    return f"0{name.replace('.', ' ')}" if taken or not name.isidentifier() else name

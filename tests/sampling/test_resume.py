@@ -152,6 +152,6 @@ def test_a_failing_command_takes_nothing_away(sample, work, capsys):
     """`--overwrite` replaces by what is new, not by nothing."""
     (work / "x.partial.sdf").write_text("molecules")
     with pytest.raises(SystemExit):
-        main(["sample", "--model", "none", "--out", "x.sdf", "--overwrite"])
+        main(["sample", "--model", "none", "--num_samples", "1", "--out", "x.sdf", "--overwrite"])
     assert "none" in capsys.readouterr().err
     assert (work / "x.partial.sdf").read_text() == "molecules"
