@@ -92,7 +92,7 @@ class EquivariantNorm(nn.Module):
         out = [self.scalars(scalars).to(x.dtype)]
         for block, gain in zip(rest, self.gains, strict=True):
             scaled = block * torch.rsqrt(block.square().mean(-1, keepdim=True) + 1e-4)
-            out.append((scaled.reshape(*x.shape[:-1], len(gain), -1) * gain).flatten(-2))
+            out.append((scaled.unflatten(-1, (len(gain), block.shape[-1] // len(gain))) * gain).flatten(-2))
         return torch.cat(out, -1)
 
 

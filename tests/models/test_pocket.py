@@ -141,6 +141,14 @@ def test_a_row_without_pocket_is_as_if_there_were_none(network, pocket, previous
         assert same is not there
 
 
+def test_pockets_may_all_be_hidden(network, pocket, previous) -> None:
+    """As happens to a batch of one complex in training."""
+    hidden = pocket.replace(mask=torch.zeros_like(pocket.mask))
+    assert_close(answer(network, previous=previous), answer(network, previous=previous, pocket=hidden))
+    network.train()(BATCH, TIMES, Context(previous, network.prepare(Context(pocket=hidden)).pocket)).pos.sum().backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
+
+
 def test_prepared_once_is_the_same(network, pocket, previous) -> None:
     prepared = network.prepare(Context(previous, pocket))
     assert isinstance(prepared.pocket, EncodedPocket)
