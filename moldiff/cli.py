@@ -156,13 +156,12 @@ def sample(
     prepare_process()
     records = MoleculeWriter(path := rank.path(out, num_samples, overwrite, resume), overwrite, resume)
     generator = MoleculeGenerator.from_pretrained(model, rank.device(device), precision, trust_classes)
-    steps, first = num_steps or generator.model.num_steps, rank.number == 0
-    asked = options.conditions(generator)
+    asked, steps = options.conditions(generator), num_steps or generator.model.num_steps
     with records as writer:
         part = rank.part(writer.finished.checked(options.run(generator), num_samples))
-        if trajectory is not None and first:
+        if trajectory is not None and rank.number == 0:
             generator.trajectory(0, seed, num_steps, num_atoms, **asked).save(trajectory, overwrite or resume)
-        batches = generator.stream(num_samples, seed, num_steps, num_atoms, batch_size, first, part, **asked)
+        batches = generator.stream(num_samples, seed, num_steps, num_atoms, batch_size, rank.number == 0, part, **asked)
         valid = generator.write(batches, writer, seed, steps, len(asked.get("fixed") or ()), options.notes(generator))
     sys.stdout.write(rank.ending(out, path, num_samples, valid + writer.finished.num_valid))
 

@@ -92,7 +92,8 @@ class EquivariantNorm(nn.Module):
         out = [self.scalars(scalars).to(x.dtype)]
         for block, gain in zip(rest, self.gains, strict=True):
             scaled = block * torch.rsqrt(block.square().mean(-1, keepdim=True) + 1e-4)
-            out.append((scaled.unflatten(-1, (len(gain), block.shape[-1] // len(gain))) * gain).flatten(-2))
+            shape = (*x.shape[:-1], len(gain), block.shape[-1] // len(gain))
+            out.append((scaled.reshape(shape) * gain).flatten(-2))
         return torch.cat(out, -1)
 
 

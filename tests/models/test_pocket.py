@@ -145,7 +145,9 @@ def test_pockets_may_all_be_hidden(network, pocket, previous) -> None:
     """As happens to a batch of one complex in training."""
     hidden = pocket.replace(mask=torch.zeros_like(pocket.mask))
     assert_close(answer(network, previous=previous), answer(network, previous=previous, pocket=hidden))
-    network.train()(BATCH, TIMES, Context(previous, network.prepare(Context(pocket=hidden)).pocket)).pos.sum().backward()
+    network.train()(
+        BATCH, TIMES, Context(previous, network.prepare(Context(pocket=hidden)).pocket)
+    ).pos.sum().backward()
     assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
 
 
