@@ -157,6 +157,7 @@ def sample(
     records = MoleculeWriter(path := rank.path(out, num_samples, overwrite, resume), overwrite, resume)
     generator = MoleculeGenerator.from_pretrained(model, rank.device(device), precision, trust_classes)
     asked, steps = options.conditions(generator), num_steps or generator.model.num_steps
+    rank.discard(path, overwrite, resume)
     with records as writer:
         part = rank.part(writer.finished.checked(options.run(generator), num_samples))
         if trajectory is not None and rank.number == 0:

@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Unpack
 
 import numpy as np
-import torch
 from rdkit import Chem, rdBase
 from tqdm import tqdm
 
@@ -27,6 +26,7 @@ from moldiff.diffusion.model_folder import BUNDLED, DEFAULT, find_model, write_m
 from moldiff.diffusion.optimisation import Candidate, Generation, optimise
 from moldiff.diffusion.part import ALL, Part
 from moldiff.diffusion.precision import Precision, use_bfloat16
+from moldiff.diffusion.process_settings import usable_device
 from moldiff.diffusion.site import Site, find_site
 from moldiff.metrics.objectives import Objective
 from moldiff.metrics.objectives import objective as find_objective
@@ -45,7 +45,7 @@ class MoleculeGenerator:
     def __init__(self, model: Model, name: str, device: str | None = None, precision: Precision = "auto") -> None:
         """Most users want `from_pretrained`. `name` is written into every record."""
         self.name = name
-        self.device = _usable_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = usable_device(device)
         self.bfloat16 = use_bfloat16(self.device, precision) and (
             model.denoiser.bears_bfloat16 or precision == "bfloat16"
         )
@@ -315,17 +315,3 @@ def _read(ligand: str | Path | Chem.Mol, hydrogens: bool) -> MoleculeArrays:
     if clean is None:
         raise ValueError(f"{ligand}: RDKit rejects the molecule; expected a valid one")
     return from_mol(clean, hydrogens)
-
-
-def _usable_device(name: str) -> torch.device:
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).split("\n")[0]
-        raise ValueError(
-            f"device {name!r} cannot be used ({reason}): give cpu, or cuda where there is a GPU"
-        ) from error
-    if device.type == "mps":  # alignment and likelihoods need float64
-        raise ValueError(f"device {name!r} cannot be used: it has no float64 numbers: give cpu, or leave --device out")
-    return device

@@ -55,10 +55,10 @@ def run_optimize(
         for generation in course:
             if generation.number == 0:  # everything has been checked
                 tqdm.write(f"generation  valid  new  best {objective}  mean of the best {num_samples}")
-            best = generation.best[:num_samples]
             with MoleculeWriter(out, overwrite or generation.number > 0) as writer:
-                for candidate in best:
+                for candidate in generation.best[:num_samples]:
                     writer.write(candidate.mol)
+            best = generation.best[:num_samples]
             values = [candidate.value for candidate in best]
             counts = f"{generation.number:10}  {generation.valid:5}  {generation.new:3}"
             tqdm.write(f"{counts}  {values[0]:{5 + len(objective)}.3f}  {sum(values) / len(values):.3f}")

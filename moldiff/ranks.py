@@ -33,7 +33,8 @@ class Rank:
         """
         if self.total == 1 or device not in (None, "cuda") or not torch.cuda.is_available():
             return device
-        if torch.cuda.device_count() == 1 and "SLURM_STEP_ID" in os.environ:  # which shows each process its own
+        by_slurm = "SLURM_STEP_ID" in os.environ and "TORCHELASTIC_RUN_ID" not in os.environ
+        if by_slurm and torch.cuda.device_count() == 1:  # it may show each process its own
             return "cuda:0"
         if self.local >= torch.cuda.device_count():
             raise ValueError(
@@ -61,9 +62,12 @@ class Rank:
             return out
         if out.exists() and not overwrite:
             raise FileExistsError(f"{out} exists; choose another name, or replace it (--overwrite)")
-        if not resume and overwrite:
-            path.unlink(missing_ok=True)  # nobody must take it for that of this run
         return path
+
+    def discard(self, path: Path, overwrite: bool, resume: bool) -> None:
+        """Remove the share of an earlier run, once it is clear that a new one is drawn: nobody must mix them."""
+        if self.total > 1 and overwrite and not resume:
+            path.unlink(missing_ok=True)
 
     def part(self, done: frozenset[int]) -> Part:
         """What is left for this process to draw."""

@@ -117,12 +117,15 @@ def test_a_trajectory_is_that_of_one_molecule_of_many_values(generator):
     for index in range(3):
         trajectory = generator.trajectory(index, seed=4, properties=asked)
         np.testing.assert_allclose(trajectory.molecule.positions, drawn.arrays[index].positions, atol=1e-3)
+    for values in ([3.0, 5.0], []):
+        with pytest.raises(ValueError, match=f"gap must be a number.*got {len(values)} for molecule 2"):
+            generator.trajectory(2, seed=4, properties={"gap": values})
 
 
 def test_models_of_many_sizes_and_odd_names_are_saved(statistics, tmp_path):
     """Drug-like molecules have more sizes than QM9's, and people name properties as they like."""
     sizes = torch.arange(1, 171).repeat_interleave(20)
-    names = ["log S", "pIC50 (nM)", "a: b", "[c]", "Std.Value", "type"]
+    names = ["log S", "pIC50 (nM)", "a: b", "[c]", "Std.Value", "type", "values"]
     values = torch.linspace(0, 1, len(sizes), dtype=torch.float64)
     properties = {name: PropertyStatistics.of(values, sizes, "mol/L") for name in names}
     many = generator_of(replace(statistics, properties=properties), names)

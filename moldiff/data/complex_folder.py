@@ -96,7 +96,8 @@ def _columns(index: Path) -> list[str]:
             with suppress(FileExistsError):  # another process was faster
                 os.link(temporary, index)
         except OSError:  # a file system without links
-            os.replace(temporary, index)
+            with suppress(FileExistsError), open(index, "x", encoding="utf-8") as file:
+                file.write(",".join(COLUMNS) + "\n")
         finally:
             Path(temporary).unlink(missing_ok=True)
     columns = next(csv_rows(index), [])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
 import joblib
-from joblib.externals.loky import ProcessPoolExecutor  # needs no guard of `__main__` where processes are spawned
+from joblib.externals import loky
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -37,6 +39,13 @@ def parallel_map(
         yield from map(function, items)
         return
     remaining = iter(items)
-    with ProcessPoolExecutor(processes) as pool:
+    with _pool(processes) as pool:
         while block := list(islice(remaining, processes * _CHUNK * _CHUNKS)):
             yield from pool.map(function, block, chunksize=_CHUNK)
+
+
+def _pool(processes: int) -> Executor:
+    if multiprocessing.get_start_method() == "fork":  # processes start at once, and share what is loaded
+        return ProcessPoolExecutor(processes)
+    pool: Executor = loky.ProcessPoolExecutor(processes)  # needs no guard of `__main__` in a script
+    return pool

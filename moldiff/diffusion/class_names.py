@@ -14,19 +14,22 @@ PACKAGES = ("moldiff.models", "moldiff.diffusion", "moldiff.nn")
 LARGEST = 1_000_000
 """No width, number of steps or number of layers is larger."""
 
+TRUST = "allow it by --trust_classes, or trust=True in Python (of a teacher: --model.trust_classes true)"
+
 _PLAIN = r"[\w.+-]*( \+ [\w.+-]+)*"  # such as 64x0e + 32x1o; jsonargparse reads strings as YAML
 
 PROPERTIES = "properties"
 """Names of properties are those of somebody's data: any text."""
 
 
-def check_classes(spec: Any, path: str | Path, known: Collection[str] = ()) -> None:
+def check_classes(spec: Any, path: str | Path, known: Collection[str] = (), remedy: str = TRUST) -> None:
     """Whether a spec, read from a model's config or checkpoint, names only classes of this package. None is imported.
 
     Args:
         spec: nested dictionaries and lists of plain values.
         path: where it comes from, for the message.
         known: import paths of further classes, which the user has named.
+        remedy: what to do if one is named, for the message.
 
     Raises:
         ValueError: if it names anything else, or holds what no config of a model holds.
@@ -40,8 +43,7 @@ def check_classes(spec: Any, path: str | Path, known: Collection[str] = ()) -> N
         if isinstance(value, str) and _is_import_path(value) and value not in known and not _is_ours(value):
             raise ValueError(
                 f"the model at {path} names {value!r}, which is no class of {', '.join(PACKAGES)}, and so could run "
-                "any code. If you trust whoever made the model, allow it by --trust_classes, or trust=True in Python "
-                "(of a teacher: --model.trust_classes true)"
+                f"any code. If you trust whoever made the model, {remedy}"
             )
         if isinstance(value, int) and abs(value) > LARGEST:
             raise ValueError(

@@ -129,6 +129,9 @@ def trace(
     if conditions.get("steering") is not None:
         raise ValueError("a steered molecule has no single way from noise to data: leave out steering or trajectory")
     if (properties := conditions.get("properties")) is not None:
+        for name, value in properties.items():
+            if (count := torch.as_tensor(value).numel()) != 1 and count <= index:
+                raise ValueError(f"{name} must be a number, or one for each molecule: got {count} for molecule {index}")
         conditions = {**conditions, "properties": target_of(properties, index)}
     dressed, site, fixed = dress(model, conditions, index + 1), conditions.get("site"), conditions.get("fixed")
     size = int(_sizes(model, index + 1, seed, num_atoms, conditions)[index])

@@ -83,3 +83,23 @@ def _times(cores: list[int]) -> dict[int, tuple[int, int]]:
     rows = (line.split() for line in lines if line.startswith("cpu") and line[3:4].isdigit())
     ticks = {int(row[0][3:]): [int(x) for x in row[1:9]] for row in rows}
     return {c: (sum(t) - t[3] - t[4], sum(t)) for c, t in ticks.items() if c in cores}  # idle and waiting for a disk
+
+
+def usable_device(name: str | None) -> torch.device:
+    """The device of a name; without one a GPU if there is one, else the CPU.
+
+    Raises:
+        ValueError: if it cannot be used.
+    """
+    name = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).split("\n")[0]
+        raise ValueError(
+            f"device {name!r} cannot be used ({reason}): give cpu, or cuda where there is a GPU"
+        ) from error
+    if device.type == "mps":
+        raise ValueError(f"device {name!r} cannot be used: it has no float64 numbers: give cpu, or leave --device out")
+    return device

@@ -42,6 +42,7 @@ class PropertyEmbedding(nn.Module):
 
 
 def _key(name: str) -> str:
-    """What the weights of a property are called: its name, if PyTorch can take it, or else one that starts with 0."""
-    taken = hasattr(nn.ModuleDict, name) or hasattr(nn.ParameterDict, name) or name == "training"
-    return f"0{name.replace('.', ' ')}" if taken or not name.isidentifier() else name
+    """What the weights of a property are called: its name, or another where PyTorch does not take that."""
+    taken = any(hasattr(kind(), name) for kind in (nn.ModuleDict, nn.ParameterDict))
+    escaped = name.replace("%", "%25").replace(".", "%2E")
+    return f"%{escaped}" if taken or not name else escaped

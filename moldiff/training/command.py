@@ -132,10 +132,11 @@ class TrainingCLI(LightningCLI):
         config.weights_only = True
         if self.config.subcommand != "fit" and not checkpoint and not config.model.get("init_from"):
             raise ValueError("got no model: give --ckpt_path FILE.ckpt, or --model.init_from FOLDER")
-        if config.trainer.accelerator == "mps":
-            raise ValueError("got --trainer.accelerator mps, which has no float64 numbers: expected cpu, gpu or auto")
-        if config.trainer.accelerator == "auto" and torch.backends.mps.is_available():
-            config.trainer.accelerator = "cpu"
+        if torch.backends.mps.is_available():
+            if config.trainer.accelerator in ("mps", "gpu"):
+                raise ValueError("Apple's GPUs (mps) have no float64 numbers: expected --trainer.accelerator cpu")
+            if config.trainer.accelerator == "auto":
+                config.trainer.accelerator = "cpu"
         if config.trainer.precision is None:
             gpu = torch.cuda.is_available() and config.trainer.accelerator in ("auto", "gpu", "cuda")
             fast = use_bfloat16(torch.device("cuda" if gpu else "cpu"))
@@ -192,7 +193,8 @@ def _check_checkpoint(path: Path, known: set[str]) -> None:
     settings = read_checkpoint(path)["hyper_parameters"]
     if not isinstance(settings, dict):
         raise ValueError(f"{path}: got hyper_parameters of type {type(settings).__name__}; expected a dictionary")
-    check_classes({key: value for key, value in settings.items() if key.split(".")[0] in SPEC_KEYS}, path, known)
+    spec = {key: value for key, value in settings.items() if key.split(".")[0] in SPEC_KEYS}
+    check_classes(spec, path, known, "give a config that names its classes, too")
 
 
 def _misfit(text: str) -> str:

@@ -6,13 +6,11 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
-
 from moldiff.data import QM9DataModule
 from moldiff.diffusion.model import read_model
 from moldiff.diffusion.model_folder import find_model
 from moldiff.diffusion.precision import Precision, use_bfloat16
-from moldiff.diffusion.process_settings import prepare_process
+from moldiff.diffusion.process_settings import prepare_process, usable_device
 from moldiff.diffusion.regressor import Regressor
 from moldiff.metrics.report import check_output, write_json
 from moldiff.training.target_scores import score_properties
@@ -59,7 +57,7 @@ def evaluate_properties(
     if out is not None:
         check_output(out, overwrite)
     prepare_process()
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    place = usable_device(device)
     known, judge = read_model(find_model(model), trust_classes), Regressor.read(regressor, trust_classes)
     judge.network.to(place)
     known.denoiser.to(place)

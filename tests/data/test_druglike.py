@@ -222,7 +222,9 @@ def test_data_module(smiles_file, tmp_path):
         DrugLikeDataModule("ccd")
 
 
-def test_parallel_results_come_in_order_without_reading_far_ahead():
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_parallel_results_come_in_order_without_reading_far_ahead(start, monkeypatch):
+    monkeypatch.setattr("multiprocessing.get_start_method", lambda *_, **__: start)
     assert list(parallel_map(abs, range(-600, 0), 2)) == list(range(600, 0, -1))
     results = parallel_map(abs, itertools.count(), 2)  # without an end
     assert [next(results) for _ in range(300)] == list(range(300))

@@ -148,10 +148,15 @@ def test_full_disk_loses_nothing(whole, sample, work, capsys):
     assert Path(f"x{suffix}").read_bytes() == data
 
 
-def test_a_failing_command_takes_nothing_away(sample, work, capsys):
+@pytest.mark.parametrize(("name", "rank"), [("x.partial.sdf", None), ("x.rank0of2.sdf", 0)])
+def test_a_failing_command_takes_nothing_away(sample, work, capsys, monkeypatch, name, rank):
     """`--overwrite` replaces by what is new, not by nothing."""
-    (work / "x.partial.sdf").write_text("molecules")
+    (work / name).write_text("molecules")
+    devices = [] if rank is None else ["--devices", "2"]
+    if rank is not None:
+        for variable, value in {"WORLD_SIZE": 2, "RANK": rank, "LOCAL_RANK": rank, "TORCHELASTIC_RUN_ID": "x"}.items():
+            monkeypatch.setenv(variable, str(value))
     with pytest.raises(SystemExit):
-        main(["sample", "--model", "none", "--num_samples", "1", "--out", "x.sdf", "--overwrite"])
-    assert "none" in capsys.readouterr().err
-    assert (work / "x.partial.sdf").read_text() == "molecules"
+        main(["sample", "--model", "none", "--num_samples", "1", "--out", "x.sdf", "--overwrite", *devices])
+    assert "'none'" in capsys.readouterr().err
+    assert (work / name).read_text() == "molecules"

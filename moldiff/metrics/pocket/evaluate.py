@@ -24,6 +24,7 @@ from moldiff.metrics.strict import Cause
 
 _SECONDS_FAST, _SECONDS, _SECONDS_DOCK = 1.0, 5.0, 30.0  # that a molecule takes, about
 _LIMIT, _LIMIT_DOCK = 600.0, 3600.0  # seconds for a molecule
+_ONE_PLACE = 10.0  # Å
 _ONE_FRAME = "expected molecules in the pocket, and both files in one frame"
 
 
@@ -46,7 +47,7 @@ def evaluate_pocket(
             changed. A molecule that failed stays in the denominator as None.
         pocket: a PDB file, or what `read_protein` made of one.
         reference_ligands: ligands in their poses in the pocket; the box of Vina is put around the first one, or around
-            all molecules if there is none.
+            the molecules if there is none: around those within 10 Å of the one in the middle.
         known_ligands: what similarity is measured to; the reference ligands if not given.
         requested: number of molecules that were asked for, if it is more than there are in `molecules`.
         dock: whether to dock each molecule with Vina as well (seconds to minutes for each).
@@ -72,10 +73,8 @@ def evaluate_pocket(
     away = sum(not is_near(mol, protein.positions) for mol in placed)
     if placed and away == len(placed):
         raise ValueError(f"Got no molecule within {NEAR:g} Å of {protein.name}; {_ONE_FRAME}")
-    here = [mol.GetConformer().GetPositions() for mol in placed if is_near(mol, protein.positions)]
-    points = np.concatenate([*here, np.empty((0, 3))])
-    points = points[np.isfinite(points).all(1)]
-    scorer, notes = pocket_scorer(protein, references, known, dock, fast, points)
+    points = _place([mol for mol in placed if is_near(mol, protein.positions)])
+    scorer, notes = pocket_scorer(protein, references, known, dock, fast, points if len(points) else None)
     number = number_of_workers(workers, (_SECONDS_DOCK if dock else _SECONDS_FAST if fast else _SECONDS) * total)
     scores = _scores(scorer, molecules, number)
     failures = Counter(score.failure for score in scores if score.failure is not None)
@@ -84,8 +83,7 @@ def evaluate_pocket(
     notes += tuple(f"{n:,} could not be scored, and count as missing: {why}" for why, n in failures.most_common())
     scores += [PocketScores(cause=Cause.MISSING)] * (total - len(scores))
     if others := protein.others_near(points, NEAR):
-        named = ", ".join(others[:10])
-        notes = (*notes, f"of the protein's file, counted as part of the pocket though no amino acid: {named}")
+        notes = (*notes, f"of the protein's file, counted as part of the pocket though no amino acid: {others}")
     if away:
         notes = (*notes, f"{away:,} molecules are not within {NEAR:g} Å of the protein")
     return PocketReport(protein.name, tuple(scores), tuple(map(scorer.score, references)), notes)
@@ -116,7 +114,7 @@ def pocket_scorer(
     """
     notes, vina, posebusters = [], None, True
     try:
-        vina = VinaPocket.around(protein, references[0] if references else points if _in_one_pocket(points) else None)
+        vina = VinaPocket.around(protein, references[0] if references else points)
     except ImportError as error:
         if dock:
             raise
@@ -132,8 +130,17 @@ def pocket_scorer(
     return Scorer(protein, vina, posebusters, known, wanted, dock, fast), tuple(notes)
 
 
-def _in_one_pocket(points: NDArray[np.float64] | None) -> bool:
-    return points is not None and len(points) > 0 and bool(np.ptp(points, axis=0).max() <= MAX_EXTENT)
+def _place(mols: Sequence[Chem.Mol]) -> NDArray[np.float64]:
+    """The atoms (N, 3) of the molecules around the one in the middle, by the median of all centres."""
+    places = [mol.GetConformer().GetPositions() for mol in mols]
+    places = [points for points in places if np.isfinite(points).all()]
+    if not places:
+        return np.empty((0, 3))
+    centres = np.stack([points.mean(0) for points in places])
+    middle = centres[np.linalg.norm(centres - np.median(centres, axis=0), axis=1).argmin()]
+    near = np.linalg.norm(centres - middle, axis=1) <= _ONE_PLACE
+    whole = [np.ptp(points, axis=0).max() < MAX_EXTENT for points in places]
+    return np.concatenate([np.empty((0, 3)), *(places[k] for k in np.flatnonzero(near & whole).tolist())])
 
 
 def _checked(mol: Chem.Mol | None, kind: str, place: int) -> Chem.Mol:

@@ -48,31 +48,32 @@ class Protein:
         return self._subset(np.array([residue in kept for residue in self.residues]))
 
     def check_apart(self, mol: Chem.Mol) -> None:
-        """Whether a ligand was left in the file of the protein, where it would clash with every design.
+        """Whether a molecule was left in the file of the protein, where it would clash with every design.
 
         Raises:
-            ValueError: if most heavy atoms of a molecule with coordinates lie where the protein has one.
+            ValueError: if most heavy atoms of a molecule with coordinates lie on atoms that are no amino acid's.
         """
         heavy = np.array([atom.GetAtomicNum() > 1 for atom in mol.GetAtoms()], dtype=np.bool_)
         points = mol.GetConformer().GetPositions()[heavy]
         points = points[np.isfinite(points).all(1)]
-        if len(points) and (cKDTree(self.positions).query(points)[0] < 0.5).mean() > 0.5:
+        other = np.array([standard_residue(name) is None for name in self.residue_names])
+        if len(points) and other.any() and (cKDTree(self.positions[other]).query(points)[0] < 0.5).mean() > 0.5:
             raise ValueError(
                 f"{self.name}: got a pocket that holds the ligand itself; expected it without: remove the ligand's "
                 "HETATM records from the file"
             )
 
-    def others_near(self, positions: NDArray[np.float64], distance: float) -> list[str]:
-        """Residues of which an atom is so near (Å) to any position (N, 3) and which are no amino acids: "ATP A:501"."""
+    def others_near(self, positions: NDArray[np.float64], distance: float) -> str:
+        """The first ten residues with an atom so near (Å) to positions (N, 3) that are no amino acids: "ATP A:501"."""
         if not len(positions):
-            return []
+            return ""
         to_positions, _ = cKDTree(positions).query(self.positions, distance_upper_bound=distance)
         found = {
             f"{self.residue_names[k]} {self.residues[k]}": None
             for k in np.flatnonzero(np.isfinite(to_positions)).tolist()
             if standard_residue(self.residue_names[k]) is None
         }
-        return list(found)
+        return ", ".join(list(found)[:10])
 
     def _subset(self, mask: NDArray[np.bool_]) -> Protein:
         mol = Chem.RWMol(self.mol)

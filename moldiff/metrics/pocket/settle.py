@@ -56,7 +56,7 @@ def tell_of_others(protein: Protein, points: NDArray[np.float64]) -> None:
         _logger.warning(
             "%s: Vina heeds what is no amino acid, too: %s; take it out of the file if it should not be there",
             protein.name,
-            ", ".join(others[:10]),
+            others,
         )
 
 

@@ -9,7 +9,6 @@ from rdkit.Chem import AllChem
 
 from moldiff.metrics.pocket import Protein, clashes, interactions, protein_from_mol
 from moldiff.metrics.pocket.clashes import Clashes
-from moldiff.metrics.pocket.evaluate import _check_apart
 from tests.chem.protein_text import atom, pdb
 
 ORIGIN = (0.0, 0.0, 0.0)
@@ -173,4 +172,4 @@ def test_a_ligand_is_left_in_the_pocket_if_most_of_its_atoms_are_there(
     far = atom("CA", "ALA", 1, (0.0, 20.0, 0.0))
     protein = protein_of(far, *(atom("C1", "LIG", 9, tuple(x), record="HETATM") for x in places[:covered].tolist()))
     with nullcontext() if apart else pytest.raises(ValueError, match="remove the ligand"):
-        _check_apart(ligand, protein)
+        protein.check_apart(ligand)

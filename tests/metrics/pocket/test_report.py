@@ -211,14 +211,19 @@ def test_ligand_left_in_the_pocket(complex_folder, ligand, tmp_path):
     assert not any("no amino acid" in note for note in evaluate_pocket([ligand], complex_folder / "pocket.pdb").notes)
 
 
-def test_molecules_tell_the_place_in_a_whole_protein(protein, ligand):
+def test_molecules_tell_the_place_in_a_whole_protein(protein, ligand, moved):
     """Where there is no reference ligand: the middle of the protein may be far away."""
     pytest.importorskip("vina")
     far = Chem.Mol(protein.mol)
     far.GetConformer().SetPositions(protein.positions + 80.0)
     whole = protein_from_mol(Chem.CombineMols(protein.mol, far), "whole.pdb")
-    there = evaluate_pocket([ligand], whole, fast=True).molecules[0].vina_score
-    assert there == pytest.approx(evaluate_pocket([ligand], protein, [ligand], fast=True).molecules[0].vina_score)
+    expected = evaluate_pocket([ligand], protein, [ligand], fast=True).molecules[0].vina_score
+    torn = Chem.Mol(ligand)  # near the protein with most atoms
+    torn.GetConformer().SetAtomPosition(0, (torn.GetConformer().GetPositions()[0] + 70.0).tolist())
+    away = moved(80.0, 80.0, 80.0)
+    for mols in ([ligand], [ligand, torn], [ligand, away, ligand], [away, ligand, torn, ligand, None]):
+        for mol, scores in zip(mols, evaluate_pocket(mols, whole, fast=True).molecules, strict=True):
+            assert scores.vina_score == (pytest.approx(expected, abs=1e-3) if mol is ligand else None)
 
 
 def test_what_is_no_number_is_not_there(protein):
