@@ -143,7 +143,6 @@ def sample(
         overwrite: replace the files if they exist.
     """
     settings = dict(locals())
-    from moldiff.chem.files import MoleculeWriter
     from moldiff.diffusion.process_settings import prepare_process
     from moldiff.generator import MoleculeGenerator
     from moldiff.ranks import own_rank, start_ranks
@@ -154,17 +153,17 @@ def sample(
         start_ranks(devices, settings)
         return
     prepare_process()
-    records = MoleculeWriter(path := rank.path(out, num_samples, overwrite, resume), overwrite, resume)
+    records = rank.writer(out, num_samples, overwrite, resume)
     generator = MoleculeGenerator.from_pretrained(model, rank.device(device), precision, trust_classes)
     asked, steps = options.conditions(generator), num_steps or generator.model.num_steps
-    rank.discard(path, overwrite, resume)
+    rank.discard(records.path, overwrite, resume)
     with records as writer:
         part = rank.part(writer.finished.checked(options.run(generator), num_samples))
         if trajectory is not None and rank.number == 0:
             generator.trajectory(0, seed, num_steps, num_atoms, **asked).save(trajectory, overwrite or resume)
         batches = generator.stream(num_samples, seed, num_steps, num_atoms, batch_size, rank.number == 0, part, **asked)
         valid = generator.write(batches, writer, seed, steps, len(asked.get("fixed") or ()), options.notes(generator))
-    sys.stdout.write(rank.ending(out, path, num_samples, valid + writer.finished.num_valid))
+    sys.stdout.write(rank.ending(out, writer.path, num_samples, valid + writer.finished.num_valid))
 
 
 def improve(

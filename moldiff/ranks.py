@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from moldiff.chem.files import MoleculeWriter
 from moldiff.chem.partial_file import copy_in_order, finished_records
 from moldiff.diffusion.part import Part
 from moldiff.diffusion.process_settings import choose_threads
@@ -63,6 +64,10 @@ class Rank:
         if out.exists() and not overwrite:
             raise FileExistsError(f"{out} exists; choose another name, or replace it (--overwrite)")
         return path
+
+    def writer(self, out: Path, num_samples: int, overwrite: bool, resume: bool) -> MoleculeWriter:
+        """What writes `path`; nothing is changed before it is entered. Raises what both do."""
+        return MoleculeWriter(self.path(out, num_samples, overwrite, resume), overwrite, resume)
 
     def discard(self, path: Path, overwrite: bool, resume: bool) -> None:
         """Remove the share of an earlier run, once it is clear that a new one is drawn: nobody must mix them."""

@@ -5,6 +5,7 @@ from rdkit import Chem
 
 from moldiff.chem import druglikeness
 from moldiff.metrics.objectives import OBJECTIVES, Objective, objective
+from moldiff.metrics.pocket.protein import Protein, protein_from_mol
 
 
 def test_objectives_without_a_pocket() -> None:
@@ -32,17 +33,26 @@ def test_what_is_missing_is_told() -> None:
 def test_energies_fall(monkeypatch: pytest.MonkeyPatch) -> None:
     class Grid:
         @classmethod
-        def around(cls, protein: str, mol: Chem.Mol) -> "Grid":
-            assert (protein, mol.GetNumAtoms()) == ("protein of a.pdb", 1)
+        def around(cls, protein: Protein, mol: Chem.Mol) -> "Grid":
+            assert (protein.name, mol.GetNumAtoms()) == ("protein of a.pdb", 1)
             return cls()
 
         def energies(self, mol: Chem.Mol) -> object:
             return type("Energies", (), {"score": -1.0, "minimised": -float(mol.GetNumAtoms()), "docked": None})
 
+    def read(path: str) -> Protein:
+        pdb = f"{'ATOM      1  CA  ALA A   1      50.000   0.000   0.000  1.00  0.00':<76} C"
+        return protein_from_mol(Chem.MolFromPDBBlock(pdb, sanitize=False), f"protein of {path}")
+
+    def atom(smiles: str) -> Chem.Mol:
+        mol = Chem.MolFromSmiles(smiles)
+        mol.AddConformer(Chem.Conformer(1))
+        return mol
+
     monkeypatch.setattr("moldiff.metrics.objectives.VinaPocket", Grid)
-    monkeypatch.setattr("moldiff.metrics.objectives.read_protein", lambda path: f"protein of {path}")
-    monkeypatch.setattr("moldiff.metrics.objectives.read_molecule", lambda path: Chem.MolFromSmiles("O"))
-    for ligand in (Chem.MolFromSmiles("C"), "a.sdf"):
+    monkeypatch.setattr("moldiff.metrics.objectives.read_protein", read)
+    monkeypatch.setattr("moldiff.metrics.objectives.read_molecule", lambda path: atom("O"))
+    for ligand in (atom("C"), "a.sdf"):
         found = objective("vina", "a.pdb", ligand)
         assert found.function(Chem.MolFromSmiles("CCO")) == -3.0
         assert found.better(-9.0) > found.better(-1.0)
