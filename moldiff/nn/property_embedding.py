@@ -20,7 +20,7 @@ class PropertyEmbedding(nn.Module):
         super().__init__()
         self.names = tuple(names)
         self.basis = GaussianBasis(num_bases, cutoff=2 * _REACH)
-        keys = [_key(name) for name in self.names]
+        self.keys = keys = tuple(_key(name) for name in self.names)
         self.given = nn.ModuleDict(
             {key: nn.Sequential(nn.Linear(num_bases + 1, width), nn.SiLU(), nn.Linear(width, width)) for key in keys}
         )
@@ -36,7 +36,7 @@ class PropertyEmbedding(nn.Module):
             features = torch.cat([x[..., None], self.basis(x + _REACH)], -1)
             vectors = [
                 torch.where(absent[:, k, None], self.absent[key], self.given[key](features[:, k]))
-                for k, key in enumerate(map(_key, self.names))
+                for k, key in enumerate(self.keys)
             ]
             return torch.nn.functional.silu(torch.stack(vectors).sum(0))
 
