@@ -91,7 +91,7 @@ def sample(
     num_steps: int | None = None,
     num_atoms: int | None = None,
     seed: int = 0,
-    batch_size: int = 128,
+    batch_size: int | None = None,
     device: str | None = None,
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
     pocket: Path | None = None,
@@ -121,7 +121,7 @@ def sample(
         num_steps: sampling steps; the model's default if not given.
         num_atoms: of every molecule, with the model's hydrogens; if not given, as in reference ligand or training data.
         seed: of sizes and noise; the same seed gives the same molecules.
-        batch_size: molecules that are denoised together.
+        batch_size: molecules that are denoised together; 128 if not given, 512 on a GPU.
         device: torch device; a GPU if there is one, else the CPU.
         precision: of matrix products; auto takes bfloat16 where the hardware is fast at it.
         pocket: .pdb or .cif file of a protein, for models that know pockets; molecules are written in its frame.
@@ -177,7 +177,7 @@ def improve(
     noise_level: float = 0.5,
     num_steps: int | None = None,
     seed: int = 0,
-    batch_size: int = 128,
+    batch_size: int | None = None,
     device: str | None = None,
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
     avoid_clashes: float | None = None,
@@ -200,7 +200,7 @@ def improve(
         noise_level: how far molecules are noised each time: the nearer to 0, the more they stay as they are; below 1.
         num_steps: steps for a molecule from pure noise, of which a part is taken; the model's default if not given.
         seed: of the noise; the same seed gives the same molecules.
-        batch_size: molecules that are denoised together.
+        batch_size: molecules that are denoised together; 128 if not given, 512 on a GPU.
         device: torch device; a GPU if there is one, else the CPU.
         precision: of matrix products; auto takes bfloat16 where the hardware is fast at it.
         avoid_clashes: with `pocket`, how strongly atoms are pushed out of the protein's: 1 if not given, 0 = not.

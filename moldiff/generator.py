@@ -87,7 +87,7 @@ class MoleculeGenerator:
         seed: int = 0,
         num_steps: int | None = None,
         num_atoms: int | Sequence[int] | None = None,
-        batch_size: int = 128,
+        batch_size: int | None = None,
         progress: bool = True,
         **conditions: Unpack[Conditions],
     ) -> Samples:
@@ -102,7 +102,7 @@ class MoleculeGenerator:
             num_atoms: atoms of each molecule, with hydrogens if the model makes them; if None, as many as the site's
                 reference ligand has, or drawn from the training sizes (above the number of fixed atoms, and as they
                 go with the properties that are asked for). A sequence has a number for each molecule.
-            batch_size: molecules that are denoised together.
+            batch_size: molecules that are denoised together; 128 if None, 512 on a GPU.
             progress: show a progress bar.
             conditions: what the molecules are asked to be: `site`, `fixed`, `properties={"gap": 5.0}`, ... (see
                 `Conditions`).
@@ -125,7 +125,7 @@ class MoleculeGenerator:
         seed: int = 0,
         num_steps: int | None = None,
         num_atoms: int | Sequence[int] | None = None,
-        batch_size: int = 128,
+        batch_size: int | None = None,
         progress: bool = True,
         part: Part = ALL,
         **conditions: Unpack[Conditions],
@@ -153,7 +153,7 @@ class MoleculeGenerator:
         noise_level: float = 0.5,
         seed: int = 0,
         num_steps: int | None = None,
-        batch_size: int = 128,
+        batch_size: int | None = None,
         progress: bool = True,
         **conditions: Unpack[Conditions],
     ) -> Iterator[Generation]:
@@ -172,7 +172,7 @@ class MoleculeGenerator:
             seed: of the noise; the same seed gives the same molecules.
             num_steps: sampling steps for a molecule from pure noise, of which a part is taken; the model's default if
                 None.
-            batch_size: molecules that are denoised together.
+            batch_size: molecules that are denoised together; 128 if None, 512 on a GPU.
             progress: show a progress bar.
             conditions: `site`, best made with the ligand as reference, `guides`, `avoid_clashes` (see `Conditions`).
 

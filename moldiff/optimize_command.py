@@ -28,7 +28,7 @@ def run_optimize(
     noise_level: float,
     num_steps: int | None,
     seed: int,
-    batch_size: int,
+    batch_size: int | None,
     device: str | None,
     precision: Precision,
     avoid_clashes: float | None,

@@ -16,6 +16,7 @@ from moldiff import MoleculeGenerator
 from moldiff.chem.files import read_molecules
 from moldiff.cli import main
 from moldiff.diffusion import CategoricalProcess, EulerSampler, GaussianProcess
+from moldiff.diffusion.batch_size import default_batch_size
 from moldiff.diffusion.generate import check_integers
 from moldiff.diffusion.guides import RadiusOfGyration
 from moldiff.diffusion.steering import Steering
@@ -132,6 +133,12 @@ def test_stream_gives_each_molecule_once_large_ones_first(generator, samples):
     assert sizes == sorted(sizes, reverse=True)
     for batch in batches:
         assert_same(batch.molecules, [samples.arrays[index] for index in batch.indices])
+
+
+def test_a_batch_has_at_most_128_molecules_by_default_and_more_on_a_gpu(generator):
+    batches = generator.stream(130, num_atoms=3, num_steps=1, progress=False)
+    assert [len(batch.indices) for batch in batches] == [128, 2]
+    assert default_batch_size(torch.device("cuda", 1)) == 512
 
 
 def test_raw_molecules_are_as_drawn(samples):

@@ -93,7 +93,7 @@ def dress(model: Model, conditions: Conditions, num_samples: int = 1) -> Dressed
     site, fixed = conditions.get("site"), conditions.get("fixed")
     process: MoleculeProcess = model.process
     guides = [*_own_guides(conditions), *_clash_guide(model, conditions)]
-    device = next(model.denoiser.parameters()).device
+    device = model.device
     if isinstance(model.process, LatentProcess):
         if guides or fixed is not None or site is not None:
             raise ValueError(
@@ -230,7 +230,7 @@ def _conditioned(model: Model, conditions: Conditions, num_samples: int) -> tupl
     context = _context(model, site if scale else None)
     if properties:
         asked = targets(properties, model.denoiser.properties, model.statistics, num_samples)
-        asked = asked.to(next(model.denoiser.parameters()).device)
+        asked = asked.to(model.device)
         context = replace(context, properties=_encoded(model, asked) if scale else None)
     return model.denoiser if scale in (0, 1) else GuidedDenoiser(model.denoiser, scale), context
 
@@ -245,6 +245,6 @@ def _context(model: Model, site: Site | None) -> Context:
     """What the network knows besides the noisy molecules; the pocket is moved into their frame and encoded."""
     if site is None:
         return Context()
-    device = next(model.denoiser.parameters()).device
+    device = model.device
     pocket = site.pocket.replace(pos=site.pocket.pos - site.centre).to(device)
     return model.denoiser.prepare(Context(pocket=pocket))

@@ -19,6 +19,7 @@ from moldiff.chem.whole import whole_mol
 from moldiff.data.batch import MolBatch
 from moldiff.data.molecules import to_arrays
 from moldiff.diffusion.alignment import Motion
+from moldiff.diffusion.batch_size import default_batch_size
 from moldiff.diffusion.conditions import Conditions, Dressed, counts_of, dress, notes_of
 from moldiff.diffusion.formula import warn_if_odd
 from moldiff.diffusion.latent import LatentProcess
@@ -62,7 +63,7 @@ def generate(
     seed: int = 0,
     num_steps: int | None = None,
     num_atoms: int | Sequence[int] | None = None,
-    batch_size: int = 128,
+    batch_size: int | None = None,
     bfloat16: bool = False,
     part: Part = ALL,
     **conditions: Unpack[Conditions],
@@ -77,6 +78,7 @@ def generate(
     numbers, because the network gave such, are named in a warning and come with the others, which they do not disturb.
     """
     steps = model.num_steps if num_steps is None else num_steps
+    batch_size = default_batch_size(model.device) if batch_size is None else batch_size
     check_integers(num_samples=num_samples, seed=seed, num_steps=steps, batch_size=batch_size)
     for name, value in (("num_samples", num_samples), ("batch_size", batch_size)):
         if value < 1:
@@ -232,7 +234,7 @@ def _denoise(
     watch: Watch | None = None,
 ) -> tuple[MolBatch, tuple[Mapping[str, str], ...]]:
     """Molecules of these indices, all of one size, and notes on them."""
-    device, steering = next(model.denoiser.parameters()).device, conditions.get("steering")
+    device, steering = model.device, conditions.get("steering")
 
     def read(batch: MolBatch) -> list[Chem.Mol | None]:
         arrays = to_arrays(_placed(batch, conditions.get("site")), model.statistics.vocabulary)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonargparse
+import torch
 
 import moldiff.models  # noqa: F401  # the classes that configs name by their short names
 from moldiff.chem.vocabulary import Vocabulary
@@ -57,6 +58,11 @@ class Model:
     statistics: Statistics
     config: Mapping[str, Any]  # spec and statistics, as in config.yaml; empty if the model cannot be written as one
     regressor: Regressor | None = None  # predicts the properties that molecules may be asked to have
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return next(self.denoiser.parameters()).device
 
 
 def read_model(path: Path, trust: bool = False) -> Model:

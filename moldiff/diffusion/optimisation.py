@@ -17,6 +17,7 @@ from torch import Tensor
 from moldiff.chem.arrays import MoleculeArrays
 from moldiff.data.batch import MolBatch
 from moldiff.data.molecules import to_arrays
+from moldiff.diffusion.batch_size import default_batch_size
 from moldiff.diffusion.conditions import Conditions, Dressed, dress
 from moldiff.diffusion.generate import check_integers
 from moldiff.diffusion.model import Model
@@ -63,7 +64,7 @@ def optimise(
     noise_level: float,
     seed: int = 0,
     num_steps: int | None = None,
-    batch_size: int = 128,
+    batch_size: int | None = None,
     bfloat16: bool = False,
     **conditions: Unpack[Conditions],
 ) -> Iterator[Generation]:
@@ -71,6 +72,7 @@ def optimise(
 
     Molecule i depends on the model, the seed, i, the settings and its parent only.
     """
+    batch_size = default_batch_size(model.device) if batch_size is None else batch_size
     sizes = {"generations": generations, "population": population, "batch_size": batch_size}
     check_integers(**sizes, seed=seed, num_steps=model.num_steps if num_steps is None else num_steps)
     for name, value in sizes.items():
@@ -128,7 +130,7 @@ def _children(
     bfloat16: bool,
 ) -> list[MoleculeArrays]:
     """One child of each parent; parents have the same number of atoms."""
-    device = next(model.denoiser.parameters()).device
+    device = model.device
     noise, batch = MoleculeNoise(seed, indices.to(device)), _batch(model, parents, origin).to(device)
     t = torch.full((len(batch),), noise_level, device=device)
     with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
