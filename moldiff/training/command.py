@@ -24,6 +24,7 @@ from moldiff.data.yaml_file import read_yaml
 from moldiff.diffusion.checkpoint import read_checkpoint
 from moldiff.diffusion.class_names import check_classes, class_paths
 from moldiff.diffusion.model import SPEC_KEYS
+from moldiff.diffusion.model_folder import find_model
 from moldiff.diffusion.precision import use_bfloat16
 from moldiff.diffusion.process_settings import prepare_process
 from moldiff.training.atomic_checkpoint import AtomicCheckpointIO
@@ -31,6 +32,10 @@ from moldiff.training.likelihood import Likelihood
 from moldiff.training.module import DiffusionModule
 from moldiff.training.run_bar import RunBar
 
+_KEYWORDS, _ELSEWHERE = (
+    ("last", "best", "hpc"),
+    r"registry(:|$)|\w+://",
+)  # what Lightning takes for a checkpoint, besides files
 _NOISE = (  # warnings of Lightning that a user can do nothing about: what they warn of is meant, or harmless
     "You're using the WeightAveraging callback with a model that overrides the configure_model",
     "You're using the WeightAveraging callback, but loading a checkpoint outside the 'fit' stage",
@@ -127,6 +132,13 @@ class TrainingCLI(LightningCLI):
                 f"--ckpt_path {checkpoint}: got a folder; expected a .ckpt file. The model of a folder that "
                 f"`moldiff export` has made is given by --model.init_from {checkpoint}"
             )
+        if checkpoint and not (
+            checkpoint in _KEYWORDS or re.match(_ELSEWHERE, checkpoint) or Path(checkpoint).exists()
+        ):
+            raise FileNotFoundError(f"--ckpt_path {checkpoint}: no such file; expected a .ckpt file of an earlier run")
+        for model in (config.model.get("init_from"), config.model.get("teacher")):
+            if model is not None:
+                find_model(model)  # before the run makes a folder for its logs
         if checkpoint and Path(checkpoint).is_file():
             _check_checkpoint(Path(checkpoint), class_paths(config.model.as_dict()))
         config.weights_only = True

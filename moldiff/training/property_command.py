@@ -24,7 +24,7 @@ def evaluate_properties(
     properties: str | None = None,
     num_steps: int | None = None,
     seed: int = 0,
-    batch_size: int = 128,
+    batch_size: int | None = None,
     device: str | None = None,
     precision: Precision = "auto",
     particles: int | None = None,
@@ -45,7 +45,7 @@ def evaluate_properties(
         properties: names of properties, separated by commas; all that model and regressor know if not given.
         num_steps: sampling steps; the model's default if not given.
         seed: of targets, sizes and noise.
-        batch_size: molecules that are denoised together.
+        batch_size: molecules that are denoised together; 128 if not given, 512 on a GPU.
         device: torch device; a GPU if there is one, else the CPU.
         precision: of the sampler's matrix products; auto takes bfloat16 where the hardware is fast at it.
         particles: steer by the model's own regressor, with populations of so many; not if not given.
