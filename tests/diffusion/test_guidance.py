@@ -281,9 +281,9 @@ def test_a_predicted_property_is_guided_to_its_value() -> None:
     assert regressor is not None
     found = []
     for guides in ([], [PredictedProperty(regressor, "gap", 5.0, scale=3.0)]):
-        drawn = generator.sample(4, num_steps=15, num_atoms=15, progress=False, guides=guides)
+        drawn = generator.sample(16, num_steps=15, num_atoms=15, progress=False, guides=guides)
         table = MoleculeTable.from_arrays(drawn.arrays, vocabulary=generator.model.statistics.vocabulary)
-        batch = table.batch(range(4))
+        batch = table.batch(range(16))
         values = regressor(batch)["gap"]
         found.append(float((values - 5.0).abs().mean()))
         estimate = Prediction(batch.pos, torch.nn.functional.one_hot(batch.atom_types, 5).float())
