@@ -121,8 +121,8 @@ HEAD = """# Ablations
 
 Each row is the speed run (`speedrun.yaml`) with something changed, from scratch on one core, for as many steps as take
 about the same time, then 1,000 molecules at 50 steps. The standard error of a share of 1,000 is about 1 point;
-the seeds of the default tell how much training itself varies. Rows of about 30 core minutes were trained in float32, on a
-processor without bfloat16: compare them with each other, and with the default by large differences only.
+the seeds of the default tell how much training itself varies. Rows of about 30 core minutes were trained in float32, on
+a processor without bfloat16: compare them with each other, and with the default by large differences only.
 
 Each row by `python -m benchmarks.ablations "NAME" --seed S`.
 """
