@@ -32,10 +32,7 @@ from moldiff.training.likelihood import Likelihood
 from moldiff.training.module import DiffusionModule
 from moldiff.training.run_bar import RunBar
 
-_KEYWORDS, _ELSEWHERE = (
-    ("last", "best", "hpc"),
-    r"registry(:|$)|\w+://",
-)  # what Lightning takes for a checkpoint, besides files
+_NO_FILES = r"(last|best|hpc|registry)$|registry:|\w+://"  # what Lightning takes for a checkpoint, besides files
 _NOISE = (  # warnings of Lightning that a user can do nothing about: what they warn of is meant, or harmless
     "You're using the WeightAveraging callback with a model that overrides the configure_model",
     "You're using the WeightAveraging callback, but loading a checkpoint outside the 'fit' stage",
@@ -132,9 +129,7 @@ class TrainingCLI(LightningCLI):
                 f"--ckpt_path {checkpoint}: got a folder; expected a .ckpt file. The model of a folder that "
                 f"`moldiff export` has made is given by --model.init_from {checkpoint}"
             )
-        if checkpoint and not (
-            checkpoint in _KEYWORDS or re.match(_ELSEWHERE, checkpoint) or Path(checkpoint).exists()
-        ):
+        if checkpoint and not re.match(_NO_FILES, checkpoint) and not Path(checkpoint).exists():
             raise FileNotFoundError(f"--ckpt_path {checkpoint}: no such file; expected a .ckpt file of an earlier run")
         for model in (config.model.get("init_from"), config.model.get("teacher")):
             if model is not None:
