@@ -77,7 +77,7 @@ def run(name: str, seed: int, steps: int, num_samples: int) -> dict[str, Any]:
 
 def table(rows: Iterable[dict[str, Any]]) -> str:
     """Markdown table of results, in the order of `VARIANTS`, all seeds of a variant below each other."""
-    head = ["variant", "what differs", "seed", "steps", "core minutes"]
+    head = ["variant", "what differs", "seed", "steps", "precision", "core minutes"]
     head += ["EDM: molecule stable", "valid × unique", "strict: valid", "novel"]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     order = list(VARIANTS)
@@ -89,6 +89,7 @@ def table(rows: Iterable[dict[str, Any]]) -> str:
             VARIANTS[row["name"]].about,
             row["seed"],
             f"{row['steps']:,}",
+            row["precision"],
             f"{row['core_minutes']:.1f}",
         ]
         cells += [f"{100 * score['value']:.1f}" for score in scores]
@@ -121,8 +122,8 @@ HEAD = """# Ablations
 
 Each row is the speed run (`speedrun.yaml`) with something changed, from scratch on one core, for as many steps as take
 about the same time, then 1,000 molecules at 50 steps. The standard error of a share of 1,000 is about 1 point;
-the seeds of the default tell how much training itself varies. Rows of about 30 core minutes were trained in float32, on
-a processor without bfloat16: compare them with each other, and with the default by large differences only.
+the seeds of the default tell how much training itself varies. Rows in float32 were trained on a processor without fast
+bfloat16 products: compare them with the default in float32.
 
 Each row by `python -m benchmarks.ablations "NAME" --seed S`.
 """

@@ -18,7 +18,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from moldiff.diffusion.model_folder import find_model
+from moldiff.diffusion.precision import use_bfloat16
 from moldiff.metrics.share import Share
 
 RESULTS = Path(__file__).parent / "results" / "quality.jsonl"
@@ -99,8 +102,9 @@ def kept(path: Path) -> list[dict[str, Any]]:
 
 
 def keep(path: Path, row: dict[str, Any]) -> None:
-    """Add a line to a file of results."""
+    """Add a line to a file of results, with the arithmetic that this machine's processor is given by default."""
     path.parent.mkdir(exist_ok=True)
+    row = row | {"precision": "bfloat16" if use_bfloat16(torch.device("cpu")) else "float32"}
     with path.open("a") as file:
         file.write(json.dumps(row) + "\n")
 
