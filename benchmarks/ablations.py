@@ -122,8 +122,8 @@ HEAD = """# Ablations
 
 Each row is the speed run (`speedrun.yaml`) with something changed, from scratch on one core, for as many steps as take
 about the same time, then 1,000 molecules at 50 steps. The standard error of a share of 1,000 is about 1 point;
-the seeds of the default tell how much training itself varies. Rows in float32 were trained on a processor without fast
-bfloat16 products: compare them with the default in float32.
+the two rows of the default differ in arithmetic only, and tell how much training itself varies. Rows in float32 were
+trained on a processor without fast bfloat16 products: compare them with the default in float32.
 
 Each row by `python -m benchmarks.ablations "NAME" --seed S`.
 """
